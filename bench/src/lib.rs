@@ -1,0 +1,14 @@
+//! Measures the platform and the shop from outside, as clients and operators see them: start-up, memory, order rate,
+//! and what is left after services were killed under load. Nothing of the product is linked in; the programs beside
+//! this one are started and spoken to over HTTP.
+
+pub mod audit;
+pub mod chaos;
+pub mod client;
+pub mod load;
+pub mod measure;
+pub mod money;
+pub mod platform;
+pub mod print;
+pub mod procs;
+pub mod shop;

@@ -1,0 +1,103 @@
+//! The application model: what `trellis.toml` says. Types only; reading, checking and defaults that need the machine
+//! are the server's.
+
+mod gateway;
+mod module;
+
+use std::collections::BTreeMap;
+use std::net::SocketAddr;
+
+use schemars::JsonSchema;
+use serde::{Deserialize, Serialize};
+
+pub use gateway::{Aggregate, BreakerModel, Cluster, Gateway, Part, Route};
+pub use module::{Defaults, Module, RestartModel, SocketMode};
+
+use crate::{HumanDuration, Phase, ServiceName};
+
+/// A whole `trellis.toml`.
+#[derive(Debug, Clone, PartialEq, Default, Serialize, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields, default)]
+#[schemars(title = "trellis.toml")]
+pub struct AppModel {
+    /// What the application is called and how it runs.
+    pub app: App,
+    /// What every module has unless it says otherwise.
+    pub defaults: Defaults,
+    /// The application's parts, by name.
+    pub module: BTreeMap<ServiceName, Module>,
+    /// The door for clients.
+    pub gateway: Gateway,
+    /// The door for operators and for services that register themselves.
+    pub admin: Admin,
+    /// How long the registry waits.
+    pub registry: Registry,
+    /// Addresses outside the registry that routes may lead to.
+    pub cluster: Vec<Cluster>,
+    /// What the gateway does with a request. The most specific path wins; among equals, the first.
+    pub route: Vec<Route>,
+}
+
+/// `[app]`
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields, default)]
+pub struct App {
+    /// Name of the application.
+    pub name: ServiceName,
+    /// How its modules are run.
+    pub phase: Phase,
+    /// Where the platform keeps its own state: `sqlite` (a file in the data directory) or a `postgres://` URL.
+    pub store: String,
+}
+
+/// `[admin]`
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields, default)]
+pub struct Admin {
+    /// Address of the admin API.
+    #[schemars(with = "String")]
+    pub listen: SocketAddr,
+}
+
+/// `[registry]`
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields, default)]
+pub struct Registry {
+    /// How long an instance that registers itself stays without renewing.
+    pub lease: HumanDuration,
+    /// How long an instance whose lease ended is still listed, as DOWN, before it is removed.
+    pub keep_expired: HumanDuration,
+    /// Most instances that are kept; more are refused.
+    pub max_instances: u32,
+    /// Most overrides that are kept, of instances and services together; more are refused.
+    pub max_overrides: u32,
+    /// Most requests that wait for a change at once; more are refused.
+    pub max_waiters: u32,
+    /// Longest that one request waits for a change; who asks for more gets this.
+    pub max_wait: HumanDuration,
+}
+
+impl Default for App {
+    fn default() -> Self {
+        Self { name: "app".parse().expect("a valid name"), phase: Phase::default(), store: "sqlite".into() }
+    }
+}
+
+impl Default for Admin {
+    fn default() -> Self {
+        Self { listen: SocketAddr::from(([127, 0, 0, 1], 7700)) }
+    }
+}
+
+impl Default for Registry {
+    fn default() -> Self {
+        Self {
+            lease: HumanDuration::from_secs(15),
+            keep_expired: HumanDuration::from_secs(60),
+            max_instances: 100_000,
+            max_overrides: 10_000,
+            max_waiters: 10_000,
+            max_wait: HumanDuration::from_secs(300),
+        }
+    }
+}

@@ -1,0 +1,133 @@
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU32, Ordering};
+use std::time::Duration;
+
+use http::{Method, Response};
+use http_body_util::BodyExt;
+use trellis_core::error::Retry;
+use trellis_core::{codes, headers};
+use trellis_net::{Body, Pool, ServeOptions};
+
+use crate::support::{closed, cluster, head, raw, request, say, server, text};
+
+const LONG: Duration = Duration::from_secs(10);
+const HELLO: &str = "HTTP/1.1 200 OK\r\ncontent-length: 5\r\n\r\nhello";
+
+#[tokio::test]
+async fn a_connection_is_kept_and_the_deadline_is_sent_on() {
+    let server = server(ServeOptions::default(), async |request| {
+        let left: u64 = request.headers()[headers::TIMEOUT_MS].to_str().unwrap().parse().unwrap();
+        assert!(left > 0 && left <= LONG.as_millis() as u64);
+        Response::new(Body::from(format!("{} {}", request.method(), request.uri())))
+    })
+    .await;
+    let pool = Pool::default();
+    let cluster = cluster(&pool, &[server.address]);
+    for _ in 0..3 {
+        let answer = cluster.call(request(Method::GET, "http://ignored/a?b=c"), LONG).await.unwrap();
+        assert_eq!(answer.instance.as_str(), "i-0");
+        assert_eq!(text(answer.response).await, "GET /a?b=c");
+        assert_eq!(pool.idle(), 1);
+    }
+}
+
+#[tokio::test]
+async fn a_dead_instance_is_passed_over_whatever_the_method() {
+    let server = server(ServeOptions::default(), async |r| Response::new(r.into_body())).await;
+    let cluster = cluster(&Pool::default(), &[closed().await, closed().await, server.address]);
+    for _ in 0..20 {
+        let mut post = request(Method::POST, "/");
+        *post.body_mut() = Body::from("kept");
+        let answer = cluster.call(post, LONG).await.unwrap();
+        assert_eq!(text(answer.response).await, "kept");
+    }
+}
+
+#[tokio::test]
+async fn an_open_breaker_says_when_to_come_back() {
+    let cluster = cluster(&Pool::default(), &[closed().await]);
+    let mut seen = Vec::new();
+    for _ in 0..6 {
+        let error = cluster.call(request(Method::GET, "/"), LONG).await.unwrap_err();
+        assert!(!error.detail().contains("127.0.0.1"), "{error}");
+        seen.push((error.code(), error.retry_advice()));
+    }
+    assert!(seen[..5].iter().all(|(code, _)| *code == codes::CONNECT_FAILED), "{seen:?}");
+    assert!(
+        matches!(seen[5], (codes::BREAKER_OPEN, Retry::After(wait)) if wait > Duration::from_secs(4)),
+        "{seen:?}"
+    );
+}
+
+#[tokio::test]
+async fn nobody_there_is_said_at_once() {
+    let error = cluster(&Pool::default(), &[]).call(request(Method::GET, "/"), LONG).await.unwrap_err();
+    assert_eq!((error.code(), error.detail()), (codes::NO_ENDPOINT, "svc has no healthy instance"));
+}
+
+#[tokio::test]
+async fn an_answer_that_does_not_come_is_a_timeout() {
+    let silent = raw(async |mut stream| while head(&mut stream).await.is_some() {}).await;
+    let error = cluster(&Pool::default(), &[silent])
+        .call(request(Method::GET, "/"), Duration::from_millis(50))
+        .await
+        .unwrap_err();
+    assert_eq!(error.code(), codes::UPSTREAM_TIMEOUT);
+}
+
+/// A server that answers the first request of a connection and breaks it at the second.
+async fn tires(asked: Arc<AtomicU32>) -> std::net::SocketAddr {
+    raw(move |mut stream| {
+        let asked = asked.clone();
+        async move {
+            if head(&mut stream).await.is_some() {
+                asked.fetch_add(1, Ordering::Relaxed);
+                say(&mut stream, HELLO).await;
+            }
+            if head(&mut stream).await.is_some() {
+                asked.fetch_add(1, Ordering::Relaxed);
+            }
+        }
+    })
+    .await
+}
+
+#[tokio::test]
+async fn a_kept_connection_that_breaks_is_replaced_only_for_what_may_be_repeated() {
+    let asked = Arc::new(AtomicU32::new(0));
+    let cluster = cluster(&Pool::default(), &[tires(asked.clone()).await]);
+    let answer = cluster.call(request(Method::GET, "/"), LONG).await.unwrap();
+    assert_eq!(text(answer.response).await, "hello");
+    let answer = cluster.call(request(Method::GET, "/"), LONG).await.unwrap();
+    assert_eq!(text(answer.response).await, "hello");
+    assert_eq!(asked.load(Ordering::Relaxed), 3);
+    let mut post = request(Method::POST, "/");
+    *post.body_mut() = Body::from("x");
+    let error = cluster.call(post, LONG).await.unwrap_err();
+    assert_eq!(error.code(), codes::UPSTREAM_RESET);
+    assert_eq!(asked.load(Ordering::Relaxed), 4);
+}
+
+#[tokio::test]
+async fn what_is_not_http_is_the_upstreams_fault() {
+    let odd = raw(async |mut stream| {
+        head(&mut stream).await;
+        say(&mut stream, "SSH-2.0-OpenSSH\r\n\r\n").await;
+    })
+    .await;
+    let error = cluster(&Pool::default(), &[odd]).call(request(Method::GET, "/"), LONG).await.unwrap_err();
+    assert_eq!(error.code(), codes::UPSTREAM_INVALID);
+}
+
+#[tokio::test]
+async fn an_answer_cut_short_is_an_error_and_its_connection_is_not_kept() {
+    let cut = raw(async |mut stream| {
+        head(&mut stream).await;
+        say(&mut stream, "HTTP/1.1 200 OK\r\ncontent-length: 50\r\n\r\nhello").await;
+    })
+    .await;
+    let pool = Pool::default();
+    let answer = cluster(&pool, &[cut]).call(request(Method::GET, "/"), LONG).await.unwrap();
+    assert!(answer.response.into_body().collect().await.is_err());
+    assert_eq!(pool.idle(), 0);
+}

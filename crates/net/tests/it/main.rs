@@ -1,0 +1,7 @@
+//! The crate against real sockets.
+
+#![expect(clippy::unwrap_used, reason = "a test that cannot go on panics")]
+
+mod cluster;
+mod serving;
+mod support;

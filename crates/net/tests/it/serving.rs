@@ -1,0 +1,83 @@
+use std::time::Duration;
+
+use http::{Method, Response};
+use tokio::net::TcpStream;
+use tokio::sync::{mpsc, oneshot};
+use trellis_core::codes;
+use trellis_net::{Body, Pool, ServeOptions, bind};
+
+use crate::support::{cluster, head, request, say, server, text};
+
+const LONG: Duration = Duration::from_secs(10);
+
+#[tokio::test]
+async fn a_taken_port_names_its_setting() {
+    let taken = server(ServeOptions::default(), async |_| Response::new(Body::empty())).await;
+    let error = bind("gateway.listen", taken.address).await.unwrap_err();
+    assert_eq!(error.code(), codes::CANNOT_LISTEN);
+    assert!(
+        error.detail().contains("gateway.listen") && error.detail().contains(&taken.address.to_string()),
+        "{error}"
+    );
+}
+
+#[tokio::test]
+async fn a_running_request_is_finished_at_shutdown() {
+    let (entered_tx, mut entered) = mpsc::channel(1);
+    let (go, gate) = oneshot::channel::<()>();
+    let gate = std::sync::Arc::new(tokio::sync::Mutex::new(Some(gate)));
+    let server = server(ServeOptions::default(), move |_| {
+        let (entered, gate) = (entered_tx.clone(), gate.clone());
+        async move {
+            entered.send(()).await.unwrap();
+            gate.lock().await.take().unwrap().await.unwrap();
+            Response::new(Body::from("finished"))
+        }
+    })
+    .await;
+    let cluster = cluster(&Pool::default(), &[server.address]);
+    let running = tokio::spawn(async move { cluster.call(request(Method::GET, "/"), LONG).await });
+    entered.recv().await.unwrap();
+    server.shutdown.trigger();
+    // The listener is gone before the request is.
+    while TcpStream::connect(server.address).await.is_ok() {
+        tokio::task::yield_now().await;
+    }
+    assert!(!server.done.is_finished());
+    go.send(()).unwrap();
+    assert_eq!(text(running.await.unwrap().unwrap().response).await, "finished");
+    server.done.await.unwrap();
+}
+
+#[tokio::test]
+async fn a_head_that_does_not_end_is_cut_off() {
+    let options = ServeOptions { header_timeout: Duration::from_millis(50), ..ServeOptions::default() };
+    let server = server(options, async |_| Response::new(Body::empty())).await;
+    let mut slow = TcpStream::connect(server.address).await.unwrap();
+    say(&mut slow, "GET / HTTP/1.1\r\nhost: x\r\n").await;
+    // Ends when the server closes; without the bound it would not.
+    assert!(tokio::time::timeout(LONG, async { while head(&mut slow).await.is_some() {} }).await.is_ok());
+}
+
+#[tokio::test]
+async fn a_head_over_the_limit_is_refused() {
+    let options = ServeOptions { max_header_bytes: 8192, ..ServeOptions::default() };
+    let server = server(options, async |_| Response::new(Body::empty())).await;
+    let mut stream = TcpStream::connect(server.address).await.unwrap();
+    say(&mut stream, &format!("GET / HTTP/1.1\r\nhost: x\r\nx-long: {}\r\n\r\n", "a".repeat(20_000))).await;
+    assert!(head(&mut stream).await.is_some_and(|h| h.starts_with("HTTP/1.1 431")));
+}
+
+#[tokio::test]
+async fn a_connection_over_the_limit_waits_for_its_turn() {
+    let options = ServeOptions { max_connections: 1, ..ServeOptions::default() };
+    let server = server(options, async |_| Response::new(Body::from("ok"))).await;
+    let mut first = TcpStream::connect(server.address).await.unwrap();
+    say(&mut first, "GET / HTTP/1.1\r\nhost: x\r\n\r\n").await;
+    assert!(head(&mut first).await.is_some());
+    let mut second = TcpStream::connect(server.address).await.unwrap();
+    say(&mut second, "GET / HTTP/1.1\r\nhost: x\r\n\r\n").await;
+    assert!(tokio::time::timeout(Duration::from_millis(100), head(&mut second)).await.is_err());
+    drop(first);
+    assert!(tokio::time::timeout(LONG, head(&mut second)).await.unwrap().is_some());
+}

@@ -1,0 +1,123 @@
+//! The way of a request through the gateway.
+
+use std::sync::Arc;
+
+use http::header::ALLOW;
+use http::request::Parts;
+use http::{HeaderValue, Method, Request, Response, StatusCode};
+use trellis_core::error::{Blame, chain};
+use trellis_core::headers::REQUEST_ID;
+use trellis_core::{Error, codes};
+use trellis_net::{Body, problem};
+
+use super::body::{counted, recorded};
+use super::forward::{self, Destination, close, forward};
+use super::incoming::{self, Incoming};
+use super::record::{Begin, Record};
+use super::{Shared, aggregate};
+use crate::table::{Lookup, MethodSet, Target};
+
+/// What the client gets, whatever happens.
+pub(super) async fn answer(shared: Arc<Shared>, request: Request<Body>) -> Response<Body> {
+    let (head, content) = request.into_parts();
+    let incoming = Incoming::read(&head, &shared.clock);
+    let begin = Begin {
+        method: &head.method,
+        path: head.uri.path(),
+        request_id: &incoming.request_id,
+        trace: incoming.trace,
+    };
+    let (mut record, under_way) = Record::begin(&shared.stats, shared.options.access_log, &begin);
+    let content = counted(&head, content, Arc::clone(&record.upload));
+    let version = head.version;
+    let answer = if under_way > u64::from(shared.options.max_requests) {
+        Err(Refusal::from(Error::new(codes::OVERLOADED, "too many requests are under way; try again")))
+    } else {
+        route(&shared, head, content, &incoming, &mut record).await
+    };
+    let mut response = answer.unwrap_or_else(|refusal| {
+        let Refusal { error, allow } = refusal;
+        record.failed(error.code());
+        report(&error, &incoming);
+        let mut response = problem::response(&error, incoming.request_id.to_str().ok());
+        if let Some(allow) = allow.and_then(|allow| HeaderValue::try_from(allow.to_string()).ok()) {
+            response.headers_mut().insert(ALLOW, allow);
+        }
+        if matches!(error.code(), codes::BODY_TOO_LARGE | codes::BAD_REQUEST | codes::CLIENT_TIMEOUT) {
+            close(&mut response, version);
+        }
+        response
+    });
+    response.headers_mut().insert(REQUEST_ID, incoming.request_id);
+    record.status = response.status().as_u16();
+    response.map(|body| recorded(body, record))
+}
+
+/// An error, and what a 405 must say besides.
+struct Refusal {
+    error: Error,
+    allow: Option<MethodSet>,
+}
+
+async fn route(
+    shared: &Shared,
+    head: Parts,
+    content: Body,
+    incoming: &Incoming,
+    record: &mut Record,
+) -> Result<Response<Body>, Refusal> {
+    if head.method == Method::OPTIONS && head.uri.path() == "*" {
+        return Ok(about_the_server());
+    }
+    incoming::check(&head)?;
+    // This request stays with this table, even if the next one is in force by the time it ends.
+    let live = shared.live.load_full();
+    let (route, tail) = match live.table.lookup(&head.method, head.uri.path()) {
+        Lookup::Route { route, tail } => (route, tail),
+        Lookup::WrongMethod(allowed) => {
+            let detail = format!("{} is not taken here; use {allowed}", head.method);
+            return Err(Refusal {
+                error: Error::new(codes::METHOD_NOT_ALLOWED, detail),
+                allow: Some(allowed),
+            });
+        }
+        Lookup::Nothing => return Err(Error::new(codes::NO_ROUTE, "no route leads to this path").into()),
+    };
+    record.route = Some(Arc::clone(&route));
+    match &route.target {
+        Target::Aggregate(plan) => {
+            let answer = aggregate::aggregate(&live, &route, plan, &head.headers, incoming, record).await;
+            answer.map_err(Refusal::from)
+        }
+        Target::Forward { upstream, rewrite } => {
+            let uri =
+                rewrite.as_ref().map(|rewrite| forward::rewritten(&head.uri, rewrite, tail)).transpose()?;
+            let to = Destination { route: &route, cluster: &live.clusters[*upstream], uri };
+            let request = Request::from_parts(head, content);
+            forward(to, request, incoming, record).await.map_err(Refusal::from)
+        }
+    }
+}
+
+/// `OPTIONS *` asks about the server as a whole (RFC 9110, section 9.3.7): it is there.
+fn about_the_server() -> Response<Body> {
+    let mut response = Response::new(Body::empty());
+    *response.status_mut() = StatusCode::NO_CONTENT;
+    response
+}
+
+/// The private cause, for whoever runs the platform. What a client did wrong is in the access log already.
+fn report(error: &Error, incoming: &Incoming) {
+    let request_id = incoming.request_id.to_str().unwrap_or_default();
+    if error.code().blame == Blame::Client || std::error::Error::source(error).is_none() {
+        tracing::debug!(request_id, error = chain(error), "request refused");
+    } else {
+        tracing::warn!(request_id, error = chain(error), "request failed");
+    }
+}
+
+impl From<Error> for Refusal {
+    fn from(error: Error) -> Self {
+        Self { error, allow: None }
+    }
+}

@@ -1,0 +1,71 @@
+//! A route table with something behind it.
+
+use std::collections::HashMap;
+use std::fmt;
+use std::sync::{Arc, Mutex, PoisonError};
+
+use tokio::sync::watch;
+use trellis_core::{Discovery, Endpoint, EndpointSet, EndpointWatch, InstanceId, ServiceName};
+use trellis_net::{Cluster, ClusterOptions, Pool};
+
+use crate::Options;
+use crate::table::{RouteTable, Upstream};
+
+/// What one request sees from its beginning to its end.
+#[derive(Debug)]
+pub(super) struct Live {
+    pub(super) table: RouteTable,
+    /// By the index that routes hold.
+    pub(super) clusters: Vec<Arc<Cluster>>,
+}
+
+/// The clusters of the current table, from which the next one takes those it has as well.
+pub(super) struct Clusters {
+    pool: Pool,
+    options: ClusterOptions,
+    discovery: Arc<dyn Discovery>,
+    current: Mutex<HashMap<Upstream, Arc<Cluster>>>,
+}
+
+impl Clusters {
+    pub(super) fn new(options: &Options, discovery: Arc<dyn Discovery>) -> Self {
+        let pool = Pool::new(options.pool.clone());
+        Self { pool, options: options.cluster.clone(), discovery, current: Mutex::default() }
+    }
+
+    /// Finds or makes the cluster of each upstream.
+    pub(super) fn connect(&self, table: RouteTable) -> Live {
+        let mut current = self.current.lock().unwrap_or_else(PoisonError::into_inner);
+        let cluster = |upstream: &Upstream| {
+            let known = current.get(upstream).cloned();
+            known.unwrap_or_else(|| Arc::new(self.cluster(upstream)))
+        };
+        let clusters: Vec<_> = table.upstreams.iter().map(cluster).collect();
+        *current = table.upstreams.iter().cloned().zip(clusters.iter().cloned()).collect();
+        Live { table, clusters }
+    }
+
+    fn cluster(&self, upstream: &Upstream) -> Cluster {
+        let endpoints = match upstream {
+            Upstream::Service(name) => self.discovery.watch(name),
+            Upstream::Fixed(name, addresses) => fixed(name, addresses),
+        };
+        Cluster::new(upstream.name().clone(), endpoints, self.pool.clone(), self.options.clone())
+    }
+}
+
+/// A watch that never changes; it stays valid without its sender.
+fn fixed(name: &ServiceName, addresses: &[String]) -> EndpointWatch {
+    let endpoint = |(index, address): (usize, &String)| {
+        let id: InstanceId = format!("{name}-{}", index + 1).parse().ok()?;
+        Some(Endpoint { id, authority: address.as_str().into(), weight: 1, zone: None })
+    };
+    let endpoints = addresses.iter().enumerate().filter_map(endpoint).collect();
+    watch::channel(Arc::new(EndpointSet { revision: 1, endpoints })).1
+}
+
+impl fmt::Debug for Clusters {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Clusters").field("options", &self.options).finish_non_exhaustive()
+    }
+}

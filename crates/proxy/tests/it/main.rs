@@ -1,0 +1,11 @@
+//! The gateway between real sockets.
+
+mod aggregation;
+mod faults;
+mod headers;
+mod log;
+mod routing;
+mod smuggling;
+mod streaming;
+mod support;
+mod swap;

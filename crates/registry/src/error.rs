@@ -1,0 +1,91 @@
+//! What the registry refuses, and why.
+
+use trellis_core::error::Result as CoreResult;
+use trellis_core::{Code, InstanceId, ServiceName, codes};
+
+/// One fault in a registration: the JSON pointer of the member and what is right.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Fault {
+    /// JSON pointer into the registration, such as `/port`.
+    pub pointer: String,
+    /// What is wrong and what would be right.
+    pub detail: String,
+}
+
+/// Why the registry did not do what it was asked.
+#[derive(Debug, thiserror::Error)]
+pub enum Error {
+    /// No such instance is registered.
+    #[error("no instance {0} is registered; its lease may have ended: register it again")]
+    UnknownInstance(InstanceId),
+    /// No such service is registered.
+    #[error("no instance of a service {0} is registered")]
+    UnknownService(ServiceName),
+    /// The platform runs this instance; nobody else registers or removes it.
+    #[error("{0} is run by the platform, which registers and removes it; use another id")]
+    Managed(InstanceId),
+    /// The registration is not valid.
+    #[error("the registration is not valid: {}", .0.iter().map(|f| format!("{}: {}", f.pointer, f.detail)).collect::<Vec<_>>().join("; "))]
+    Invalid(Vec<Fault>),
+    /// There is no room for another instance.
+    #[error("{0} instances are registered and no more fit; raise [registry] max_instances")]
+    TooManyInstances(usize),
+    /// There is no room for another override.
+    #[error(
+        "{0} overrides are set and no more fit; clear those of instances that are gone (GET /v1/overrides lists them)"
+    )]
+    TooManyOverrides(usize),
+    /// Too many services without an instance are watched.
+    #[error("{0} services that have no instance are watched and no more can be; are the names right?")]
+    TooManyWatches(usize),
+    /// Too many requests wait for a change.
+    #[error(
+        "{0} requests wait for a change of an endpoint set and no more may; try again soon, or ask without wait"
+    )]
+    TooManyWaiters(usize),
+    /// The registry has stopped, or is about to.
+    #[error("the registry is stopping; ask again when it is back")]
+    Stopping,
+    /// The override could not be written down. It may still show after a restart, so set or clear it again.
+    #[error("the override could not be written down, so it was not applied; set or clear it again")]
+    Store(#[source] trellis_storage::Error),
+}
+
+/// The result of what is asked of the registry.
+pub type Result<T, E = Error> = std::result::Result<T, E>;
+
+impl Error {
+    /// The platform's code for this.
+    pub fn code(&self) -> Code {
+        match self {
+            Self::UnknownInstance(_) | Self::UnknownService(_) => codes::NOT_FOUND,
+            Self::Managed(_) => codes::CONFLICT,
+            Self::Invalid(_) => codes::INVALID_INPUT,
+            Self::TooManyInstances(_) | Self::TooManyOverrides(_) | Self::TooManyWatches(_) => {
+                codes::REGISTRY_FULL
+            }
+            Self::TooManyWaiters(_) => codes::OVERLOADED,
+            Self::Stopping => codes::SHUTTING_DOWN,
+            Self::Store(error) => trellis_core::Error::from(error.clone()).code(),
+        }
+    }
+}
+
+impl From<Error> for trellis_core::Error {
+    fn from(error: Error) -> Self {
+        let public = Self::new(error.code(), error.to_string());
+        match error {
+            Error::Invalid(faults) => {
+                let list = faults
+                    .into_iter()
+                    .map(|f| serde_json::json!({ "pointer": f.pointer, "detail": f.detail }));
+                public.with("errors", list.collect::<Vec<_>>())
+            }
+            Error::Store(source) => Self::from(source),
+            _ => public,
+        }
+    }
+}
+
+/// Shorthand for the foundation's result.
+pub(crate) type Core<T> = CoreResult<T>;

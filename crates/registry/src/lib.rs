@@ -1,0 +1,32 @@
+//! The service registry: which instances there are, which of them may take traffic, and whoever wants to know at once.
+//!
+//! Liveness (registrations, heartbeats, reports) is kept in memory and never touches the disk. What an operator says
+//! (an override, for an instance or a whole service) is kept apart from it, is durable before the call returns, and
+//! wins. Reads and watches work on immutable snapshots, one revision for each service, which grows only when its
+//! endpoint set is really another one.
+//!
+//! An instance whose lease ends is shown as DOWN for [`Options::keep_expired`], so that people see what happened, and
+//! comes back if it renews in that time; then it is removed.
+
+mod door;
+mod error;
+mod handle;
+mod options;
+mod override_store;
+mod registration;
+mod service;
+mod shared;
+mod state;
+mod view;
+mod watches;
+
+pub use door::{openapi, router};
+pub use error::{Error, Fault, Result};
+pub use handle::Handle;
+pub use options::Options;
+pub use registration::{
+    Lease, MAX_LEASE, MAX_METADATA, MAX_METADATA_KEY, MAX_METADATA_VALUE, MAX_WEIGHT, MAX_ZONE, MIN_LEASE,
+    Registration,
+};
+pub use service::Service;
+pub use view::{InstanceView, OverrideView, ServiceSummary, Target};

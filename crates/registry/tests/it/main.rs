@@ -1,0 +1,10 @@
+//! The registry as others see it: over real HTTP, on real databases, under load.
+
+#![expect(clippy::unwrap_used, reason = "a test may fail where it stands")]
+
+mod door;
+mod leases;
+mod overrides;
+mod scale;
+mod support;
+mod watching;

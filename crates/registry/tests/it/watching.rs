@@ -1,0 +1,130 @@
+//! The endpoints of a service, asked for and waited for.
+
+use std::time::Duration;
+
+use http::Method;
+use serde_json::json;
+use tokio::time::timeout;
+use trellis_core::{Discovery, Status};
+use trellis_registry::{Error, Options};
+
+use crate::support::{Door, id, managed, name};
+
+/// A test that waits longer has failed. Far below the waits that the tests ask for.
+const LIMIT: Duration = Duration::from_secs(20);
+
+/// Lets the request be under way: the watched service has someone waiting.
+async fn until_waiting(door: &Door, places: usize) {
+    let free = async {
+        while door.registry.handle.waiting() != places {
+            tokio::task::yield_now().await;
+        }
+    };
+    timeout(LIMIT, free).await.expect("the request waits");
+}
+
+#[tokio::test]
+async fn a_waiting_request_is_answered_by_the_change() {
+    let door = Door::open().await;
+    let unknown = door.client.get("/v1/services/a/endpoints").await;
+    assert_eq!(unknown.json, json!({"revision": 0, "endpoints": []}));
+    let client = door.client;
+    let waiting =
+        tokio::spawn(async move { client.get("/v1/services/a/endpoints?revision=0&wait=5m").await });
+    until_waiting(&door, 1).await;
+    door.client.register("b-1", "b").await;
+    assert_eq!(door.registry.handle.waiting(), 1, "another service wakes nobody");
+    door.client.register("a-1", "a").await;
+    let changed = timeout(LIMIT, waiting).await.unwrap().unwrap();
+    assert_eq!(changed.json["endpoints"], json!([{"id": "a-1", "authority": "127.0.0.1:9", "weight": 1}]));
+    assert_ne!(changed.json["revision"], 0);
+    assert_eq!(door.registry.handle.waiting(), 0);
+}
+
+#[tokio::test]
+async fn another_revision_is_answered_at_once() {
+    let door = Door::open().await;
+    door.client.register("a-1", "a").await;
+    for known in [0, u64::MAX] {
+        let path = format!("/v1/services/a/endpoints?revision={known}&wait=5m");
+        let answer = timeout(LIMIT, door.client.get(&path)).await.unwrap();
+        assert_eq!(answer.json["endpoints"].as_array().unwrap().len(), 1);
+    }
+}
+
+#[tokio::test]
+async fn a_wait_that_is_over_is_answered_with_the_same() {
+    let door = Door::open().await;
+    door.client.register("a-1", "a").await;
+    let first = door.client.get("/v1/services/a/endpoints").await.json;
+    for wait in ["0s", "50ms"] {
+        let path = format!("/v1/services/a/endpoints?revision={}&wait={wait}", first["revision"]);
+        assert_eq!(timeout(LIMIT, door.client.get(&path)).await.unwrap().json, first);
+    }
+}
+
+#[tokio::test]
+async fn too_many_waiting_requests_are_refused_and_gone_ones_make_room() {
+    let door = Door::open_with(Options { max_waiters: 1, ..Options::default() }).await;
+    let client = door.client;
+    let path = "/v1/services/a/endpoints?revision=0&wait=5m";
+    let waiting = tokio::spawn(async move { client.get(path).await });
+    until_waiting(&door, 1).await;
+    let refused = door.client.get(path).await;
+    assert_eq!(refused.refusal(), (503, "TRL1014"));
+    assert!(refused.headers.contains_key("retry-after"));
+    assert_eq!(door.client.get("/v1/services/a/endpoints").await.status, 200, "who does not wait is served");
+    waiting.abort();
+    until_waiting(&door, 0).await;
+}
+
+#[tokio::test]
+async fn a_registry_that_stops_keeps_nobody_waiting() {
+    let door = Door::open().await;
+    let client = door.client;
+    let waiting =
+        tokio::spawn(async move { client.get("/v1/services/a/endpoints?revision=0&wait=5m").await });
+    until_waiting(&door, 1).await;
+    let handle = door.registry.handle.clone();
+    timeout(LIMIT, door.registry.stop()).await.unwrap();
+    assert_eq!(timeout(LIMIT, waiting).await.unwrap().unwrap().status, 200);
+    let again = timeout(LIMIT, handle.endpoints_after(&name("a"), 0, LIMIT * 2)).await.unwrap();
+    assert!(matches!(again, Err(Error::Stopping)), "{again:?}");
+}
+
+#[tokio::test]
+async fn a_watch_sees_changes_of_the_set_and_nothing_else() {
+    let door = Door::open().await;
+    let handle = &door.registry.handle;
+    let mut watch = handle.watch(&name("a"));
+    assert_eq!(watch.borrow().revision, 0);
+    handle.register(managed("a-1", "a")).unwrap();
+    assert!(watch.has_changed().unwrap());
+    let first = watch.borrow_and_update().clone();
+    // Heartbeats, the same again, a status that is the same, an instance that is not up, another service.
+    handle.renew(&id("a-1")).unwrap();
+    handle.register(managed("a-1", "a")).unwrap();
+    handle.set_status(&id("a-1"), Status::Up).unwrap();
+    handle
+        .register(trellis_registry::Registration { status: Status::Starting, ..managed("a-2", "a") })
+        .unwrap();
+    handle.register(managed("b-1", "b")).unwrap();
+    assert!(!watch.has_changed().unwrap());
+    handle.set_status(&id("a-2"), Status::Up).unwrap();
+    let second = watch.borrow_and_update().clone();
+    assert!(second.revision > first.revision);
+    assert_eq!((first.endpoints.len(), second.endpoints.len()), (1, 2), "a snapshot does not change");
+    handle.set_override(&id("a-1"), Some(Status::OutOfService)).await.unwrap();
+    let left = watch.borrow_and_update().clone();
+    assert_eq!(left.endpoints.iter().map(|e| e.id.as_str()).collect::<Vec<_>>(), ["a-2"]);
+    let found =
+        |list: Vec<trellis_core::ServiceInstance>| list.into_iter().map(|i| i.status).collect::<Vec<_>>();
+    assert_eq!(found(handle.discover(&name("a"))), [Status::Up]);
+    assert_eq!(found(handle.instances(&name("a"))), [Status::OutOfService, Status::Up]);
+}
+
+#[tokio::test]
+async fn head_is_not_kept_waiting_without_a_revision() {
+    let door = Door::open().await;
+    assert_eq!(door.client.call(Method::HEAD, "/v1/services/a/endpoints?wait=5m", None).await.status, 200);
+}

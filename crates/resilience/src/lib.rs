@@ -1,0 +1,23 @@
+//! Policies that decide, and do nothing else: balancing, circuit breaking, back-off, retry budgets, deadlines.
+//!
+//! Time and randomness are parameters, so every decision can be tested and replayed. State that callers share sits
+//! behind `&self`.
+
+pub mod backoff;
+pub mod balance;
+pub mod breaker;
+pub mod budget;
+pub mod deadline;
+
+pub use backoff::Backoff;
+pub use balance::{Balancer, Candidate, Policy};
+pub use breaker::{Admission, Breaker, BreakerOptions, Open, Outcome, State};
+pub use budget::{RetryBudget, RetryBudgetOptions};
+pub use deadline::Deadline;
+
+use std::sync::{Mutex, MutexGuard, PoisonError};
+
+/// Locks even after another thread panicked: none of the guarded states is ever half written.
+fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
+    mutex.lock().unwrap_or_else(PoisonError::into_inner)
+}

@@ -1,0 +1,6 @@
+//! The SDK as its users see it: the same calls to a module in the process and over the network.
+
+mod module;
+mod parity;
+mod service;
+mod support;

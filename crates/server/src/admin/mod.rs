@@ -1,0 +1,55 @@
+//! The admin API: what operators, their tools and services that register themselves talk to.
+
+mod answer;
+mod documents;
+mod guard;
+mod platform;
+mod status;
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use axum::Router;
+use axum::middleware::{from_fn, map_request};
+use axum::routing::get;
+use tokio::net::TcpListener;
+use trellis_core::Error;
+use trellis_net::ServeOptions;
+use trellis_runtime::Shutdown;
+
+pub use documents::openapi;
+pub use platform::{Life, Platform};
+pub use status::{PlatformStatus, ProcessView};
+
+/// Most connections at once: operators and registering services, not traffic.
+const MAX_CONNECTIONS: u32 = 4096;
+
+/// Serves the admin API until `shutdown`, then finishes what it answers for up to `drain`.
+pub async fn serve(
+    listener: TcpListener,
+    platform: Arc<Platform>,
+    drain: Duration,
+    shutdown: Shutdown,
+) -> Result<(), Error> {
+    let options = ServeOptions { max_connections: MAX_CONNECTIONS, drain, ..ServeOptions::default() };
+    trellis_net::serve(listener, router(platform), options, shutdown).await
+}
+
+/// All of its paths.
+pub fn router(platform: Arc<Platform>) -> Router {
+    let registry = trellis_registry::router(platform.services.clone());
+    Router::new()
+        .route("/v1/status", get(status::status))
+        .route("/v1/config", get(status::config))
+        .route("/v1/openapi.json", get(documents::document))
+        .route("/openapi.json", get(documents::document))
+        .route("/health", get(status::health))
+        .route("/livez", get(status::live))
+        .route("/readyz", get(status::ready))
+        .method_not_allowed_fallback(answer::method_not_allowed)
+        .with_state(platform)
+        .merge(registry)
+        .fallback(answer::not_found)
+        .layer(map_request(guard::limit_body))
+        .layer(from_fn(guard::only_this_machine))
+}

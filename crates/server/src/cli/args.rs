@@ -1,0 +1,203 @@
+//! The command line.
+
+use std::net::SocketAddr;
+use std::path::PathBuf;
+
+use clap::parser::ValueSource;
+use clap::{ArgMatches, Args, Parser, Subcommand, ValueHint};
+use clap_complete::Shell;
+use trellis_core::{Phase, Status};
+
+use super::client::AdminUrl;
+use crate::settings::{Given, Origin, Overrides};
+
+/// Runs an application as a monolith or as microservices: gateway, registry and supervisor in one program.
+#[derive(Debug, Parser)]
+#[command(
+    name = "trellis",
+    version,
+    propagate_version = false,
+    subcommand_required = true,
+    arg_required_else_help = true
+)]
+#[command(after_help = "Start with `trellis up` beside a trellis.toml, or in a folder with one program.")]
+pub(crate) struct Cli {
+    /// Write JSON for programs instead of text for people.
+    #[arg(long, global = true)]
+    pub(crate) json: bool,
+    #[command(subcommand)]
+    pub(crate) command: Command,
+}
+
+#[derive(Debug, Subcommand)]
+pub(crate) enum Command {
+    /// Start the application and the platform, until Ctrl-C.
+    #[command(after_help = "\
+Examples:
+  trellis up
+  trellis up -f shop/trellis.toml --phase monolith --data-dir /var/lib/shop
+  trellis up --gateway-listen 127.0.0.1:0 --json      # any free port; prints where it is")]
+    Up(Up),
+    /// Check a manifest and tell every mistake in it.
+    #[command(after_help = "\
+Examples:
+  trellis check
+  trellis check shop/trellis.toml --json")]
+    Check {
+        /// The manifest.
+        #[arg(value_name = "FILE", default_value = crate::manifest::FILE_NAME, value_hint = ValueHint::FilePath)]
+        file: PathBuf,
+    },
+    /// List services and their instances.
+    #[command(after_help = "\
+Examples:
+  trellis services
+  trellis services --json | jq '.[] | select(.status != \"UP\").name'")]
+    Services(Client),
+    /// Show how the platform and its processes are.
+    #[command(after_help = "\
+Examples:
+  trellis status
+  trellis status --admin http://127.0.0.1:7701")]
+    Status(Client),
+    /// Look at the configuration.
+    #[command(subcommand)]
+    Config(Config),
+    /// Take a service or an instance out of traffic, or put it back. Holds until it is taken back, over restarts.
+    #[command(after_help = "\
+Examples:
+  trellis override orders/orders-2 OUT_OF_SERVICE     # one instance
+  trellis override orders OUT_OF_SERVICE              # all of the service
+  trellis override orders/orders-2 none               # back to what its health says")]
+    Override {
+        /// SERVICE, or SERVICE/INSTANCE for one instance.
+        target: String,
+        /// `UP`, `DOWN`, `OUT_OF_SERVICE` or `STARTING`; `none` takes back what was said.
+        #[arg(value_parser = status_or_none)]
+        status: StatusOrNone,
+        #[command(flatten)]
+        client: Client,
+    },
+    /// Explain an error code; without one, list them all.
+    #[command(after_help = "Example:\n  trellis explain TRL3002")]
+    Explain {
+        /// Such as TRL3002.
+        code: Option<String>,
+    },
+    /// Print the JSON Schema of trellis.toml, for editors.
+    #[command(after_help = "Example:\n  trellis schema > trellis.schema.json")]
+    Schema,
+    /// Print the OpenAPI document of the admin API.
+    #[command(after_help = "Example:\n  trellis openapi > admin.json")]
+    Openapi,
+    /// Print a script that completes this command line in a shell.
+    #[command(
+        after_help = "Example:\n  trellis completions bash > ~/.local/share/bash-completion/completions/trellis"
+    )]
+    Completions {
+        /// Which shell.
+        shell: Shell,
+    },
+    /// Print the version.
+    Version,
+    /// Becomes a module's program; started by `up`.
+    #[command(hide = true, disable_help_flag = true)]
+    Launch {
+        #[arg(trailing_var_arg = true, allow_hyphen_values = true)]
+        args: Vec<std::ffi::OsString>,
+    },
+    /// Ends what `up` left behind; started by `up`.
+    #[command(hide = true)]
+    Guardian,
+}
+
+#[derive(Debug, Subcommand)]
+pub(crate) enum Config {
+    /// Print every setting, its value and where that came from.
+    #[command(after_help = "\
+Examples:
+  trellis config dump
+  TRELLIS_PHASE=monolith trellis config dump -f shop/trellis.toml --json")]
+    Dump(Source),
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct Up {
+    #[command(flatten)]
+    pub(crate) source: Source,
+    /// What is logged, such as `debug` or `info,trellis_proxy=debug`.
+    #[arg(long, value_name = "LEVEL", env = "TRELLIS_LOG", default_value = crate::logging::DEFAULT_FILTER)]
+    pub(crate) log: String,
+}
+
+/// The manifest, and the settings that may be given outside it.
+#[derive(Debug, Args)]
+pub(crate) struct Source {
+    /// The manifest; without one, trellis.toml here, or else the only program here.
+    #[arg(short, long, value_name = "FILE", value_hint = ValueHint::FilePath)]
+    pub(crate) file: Option<PathBuf>,
+    /// How modules are run: monolith or microservices.
+    #[arg(long, env = "TRELLIS_PHASE")]
+    phase: Option<Phase>,
+    /// The folder that holds all state; `data` beside the manifest if not given.
+    #[arg(long, value_name = "DIR", env = "TRELLIS_DATA_DIR", value_hint = ValueHint::DirPath)]
+    data_dir: Option<PathBuf>,
+    /// Address for clients; port 0 takes any that is free.
+    #[arg(long, value_name = "ADDRESS", env = "TRELLIS_GATEWAY_LISTEN")]
+    gateway_listen: Option<SocketAddr>,
+    /// Address of the admin API; port 0 takes any that is free.
+    #[arg(long, value_name = "ADDRESS", env = "TRELLIS_ADMIN_LISTEN")]
+    admin_listen: Option<SocketAddr>,
+}
+
+/// Where the platform is that a command talks to.
+#[derive(Debug, Args)]
+pub(crate) struct Client {
+    /// The admin API of a running platform.
+    #[arg(long, value_name = "URL", env = "TRELLIS_ADMIN", default_value = "http://127.0.0.1:7700")]
+    pub(crate) admin: AdminUrl,
+}
+
+/// What an operator says.
+pub(crate) type StatusOrNone = Option<Status>;
+
+fn status_or_none(text: &str) -> Result<StatusOrNone, String> {
+    if text.eq_ignore_ascii_case("none") { Ok(None) } else { text.parse().map(Some) }
+}
+
+impl Source {
+    /// The overrides, each with who gave it. `matches` are those of the subcommand.
+    pub(crate) fn overrides(&self, matches: &ArgMatches) -> Overrides {
+        Overrides {
+            phase: given(matches, self.phase, "phase", "TRELLIS_PHASE"),
+            data_dir: given(matches, self.data_dir.clone(), "data-dir", "TRELLIS_DATA_DIR"),
+            gateway_listen: given(matches, self.gateway_listen, "gateway-listen", "TRELLIS_GATEWAY_LISTEN"),
+            admin_listen: given(matches, self.admin_listen, "admin-listen", "TRELLIS_ADMIN_LISTEN"),
+        }
+    }
+}
+
+fn given<T>(
+    matches: &ArgMatches,
+    value: Option<T>,
+    flag: &'static str,
+    variable: &'static str,
+) -> Option<Given<T>> {
+    let origin = match matches.value_source(&flag.replace('-', "_")) {
+        Some(ValueSource::EnvVariable) => Origin::Environment(variable),
+        _ => Origin::Flag(flag),
+    };
+    value.map(|value| Given { value, origin })
+}
+
+#[cfg(test)]
+mod tests {
+    use clap::CommandFactory as _;
+
+    use super::*;
+
+    #[test]
+    fn the_command_line_is_consistent() {
+        Cli::command().debug_assert();
+    }
+}

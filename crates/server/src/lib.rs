@@ -1,0 +1,13 @@
+//! The platform: control and gateway role, admin API, command line.
+
+pub mod admin;
+pub mod cli;
+mod database;
+pub mod logging;
+pub mod manifest;
+mod secrets;
+pub mod settings;
+pub mod up;
+
+/// Version of the platform.
+pub const VERSION: &str = env!("CARGO_PKG_VERSION");

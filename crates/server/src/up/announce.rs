@@ -1,0 +1,123 @@
+//! What is told once everything has been started.
+
+use std::process;
+use std::time::Duration;
+
+use serde::Serialize;
+use trellis_core::model::AppModel;
+use trellis_core::{InstanceId, Phase, ServiceName};
+use trellis_supervisor::{NotReady, ProcessState};
+
+use super::processes::Process;
+use crate::admin::Platform;
+
+/// Where everything is: the readiness line of `trellis up --json`, and `run.json`.
+#[derive(Debug, Clone, Serialize)]
+pub struct Summary {
+    /// The platform's process id.
+    pub pid: u32,
+    /// The application.
+    pub app: ServiceName,
+    /// How its modules are run.
+    pub phase: Phase,
+    /// URL for clients.
+    pub gateway: String,
+    /// URL of the admin API.
+    pub admin: String,
+    /// The folder that holds all state.
+    pub data_dir: String,
+    /// Every instance of every module.
+    pub modules: Vec<ModuleState>,
+    /// Processes that have never been ready.
+    pub not_ready: Vec<NotReadyModule>,
+    /// From the start to now, in milliseconds.
+    pub ready_ms: u64,
+    /// Paths of the gateway that are worth a try.
+    pub try_paths: Vec<String>,
+}
+
+/// One instance of a module.
+#[derive(Debug, Clone, Serialize)]
+pub struct ModuleState {
+    /// The instance.
+    pub id: InstanceId,
+    /// The process it runs in, which it may share.
+    pub process: InstanceId,
+    /// Process id, while it runs.
+    pub pid: Option<u32>,
+    /// Port on 127.0.0.1.
+    pub port: u16,
+    /// Where it is in its life.
+    pub state: ProcessState,
+    /// Where its data is.
+    pub database: String,
+}
+
+/// A process that did not become ready.
+#[derive(Debug, Clone, Serialize)]
+pub struct NotReadyModule {
+    /// The process.
+    pub id: InstanceId,
+    /// What is known about it.
+    pub reason: String,
+    /// The end of its output.
+    pub last_lines: Vec<String>,
+}
+
+impl Summary {
+    pub(crate) fn new(
+        platform: &Platform,
+        model: &AppModel,
+        plan: &[Process],
+        not_ready: Vec<NotReady>,
+        took: Duration,
+    ) -> Self {
+        let statuses = platform.children.processes();
+        let states = |process: &Process| -> Vec<ModuleState> {
+            let Some(status) = statuses.iter().find(|status| status.id == process.spec.id) else {
+                return Vec::new();
+            };
+            let state = |(_, id): &(ServiceName, InstanceId)| ModuleState {
+                id: id.clone(),
+                process: status.id.clone(),
+                pid: status.pid,
+                port: status.port,
+                state: status.state,
+                database: process.database.clone(),
+            };
+            process.instances.iter().map(state).collect()
+        };
+        Self {
+            pid: process::id(),
+            app: platform.app.clone(),
+            phase: platform.phase,
+            gateway: format!("http://{}", platform.gateway),
+            admin: format!("http://{}", platform.admin),
+            data_dir: platform.data_dir.display().to_string(),
+            modules: plan.iter().flat_map(states).collect(),
+            not_ready: not_ready
+                .into_iter()
+                .map(|NotReady { id, reason, last_lines }| NotReadyModule { id, reason, last_lines })
+                .collect(),
+            ready_ms: took.as_millis() as u64,
+            try_paths: try_paths(model),
+        }
+    }
+}
+
+/// Most paths that are proposed.
+const PROPOSED: usize = 5;
+
+/// Where a GET may have an answer, of each route one.
+fn try_paths(model: &AppModel) -> Vec<String> {
+    let takes_get = |methods: &[String]| methods.is_empty() || methods.iter().any(|method| method == "GET");
+    let routes =
+        model.route.iter().filter(|route| takes_get(&route.methods)).map(|route| route.path.as_str());
+    let own = model.module.values().flat_map(|module| module.routes.iter().map(String::as_str));
+    let paths = routes.chain(own).map(|path| match path.strip_suffix("/**") {
+        Some("") => "/".to_owned(),
+        Some(prefix) => prefix.to_owned(),
+        None => path.to_owned(),
+    });
+    paths.filter(|path| !path.contains(['*', '{', '\''])).take(PROPOSED).collect()
+}

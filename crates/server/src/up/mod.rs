@@ -1,0 +1,180 @@
+//! `trellis up`: the control role and the gateway role in one process.
+
+mod announce;
+mod data_dir;
+mod observer;
+mod processes;
+mod stages;
+
+use std::ffi::OsString;
+use std::path::PathBuf;
+use std::sync::Arc;
+use std::time::Duration;
+
+use futures_util::FutureExt as _;
+use tokio::time::Instant;
+use tracing::info;
+use trellis_core::{Discovery, Error, codes};
+use trellis_net::{bind, local_address};
+use trellis_proxy::Gateway;
+use trellis_runtime::health::HealthChecks;
+use trellis_runtime::{Shutdown, WallClock};
+use trellis_storage::Store;
+use trellis_supervisor::Supervisor;
+
+pub use announce::{ModuleState, NotReadyModule, Summary};
+
+use crate::admin::{self, Life, Platform};
+use crate::database::Database;
+use crate::manifest::Manifest;
+use crate::settings::{Overrides, effective};
+use data_dir::DataDir;
+use observer::Reporter;
+use processes::Machine;
+use stages::Stage;
+
+/// What the platform is started with.
+#[derive(Debug)]
+pub struct Options {
+    /// The application.
+    pub manifest: Manifest,
+    /// What was given outside the manifest.
+    pub overrides: Overrides,
+    /// The program `trellis` itself, which becomes its children's launcher and guardian.
+    pub program: PathBuf,
+    /// The value of PATH, where bare program names are looked for.
+    pub search_path: Option<OsString>,
+    /// When the start began.
+    pub began: Instant,
+}
+
+/// How long the admin API may take to finish what it answers.
+const ADMIN_DRAIN: Duration = Duration::from_secs(2);
+/// What a stage may take beyond its own limit before it is cut off.
+const MARGIN: Duration = Duration::from_secs(5);
+
+/// Runs the platform until `stop`, or until a part of it fails without which it cannot go on. `announce` is called
+/// once, when every module is ready or is known to have trouble.
+pub async fn run(options: Options, stop: Shutdown, announce: impl FnOnce(&Summary)) -> Result<(), Error> {
+    let Options { manifest, overrides, program, search_path, began } = options;
+    let model = &manifest.model;
+    let clock = WallClock::system();
+
+    // Everything that can be refused is refused before anything runs: folder, sockets, database, programs.
+    let data = DataDir::open(&manifest.data_dir(&overrides), model.app.name.as_str(), model.app.phase)?;
+    let gateway_socket = bind("gateway.listen", model.gateway.listen).await.map_err(another_port)?;
+    let admin_socket = bind("admin.listen", model.admin.listen).await.map_err(another_port)?;
+    let (gateway_address, admin_address) = (local_address(&gateway_socket)?, local_address(&admin_socket)?);
+    let admin_url = format!("http://{admin_address}");
+    let beside = program.parent().map(PathBuf::from).unwrap_or_default();
+    let machine = Machine {
+        beside: &beside,
+        path: search_path.as_deref(),
+        directory: &manifest.directory,
+        admin: &admin_url,
+    };
+    let processes = processes::plan(model, &data, &machine)?;
+    let routes = trellis_proxy::compile(model).map_err(|mistakes| {
+        let text: Vec<_> =
+            mistakes.iter().map(|mistake| format!("{}: {}", mistake.path, mistake.message)).collect();
+        Error::new(codes::INVALID_MANIFEST, text.join("; "))
+    })?;
+    let store = Store::open(store_options(&model.app.store, &data)).await?;
+
+    // Build.
+    let (registry, services) =
+        trellis_registry::Service::new((&model.registry).into(), store.clone(), clock.clone()).await?;
+    let reporter = Arc::new(Reporter::new(services.clone(), &processes, &model.app.name));
+    let specs = processes.iter().map(|process| process.spec.clone()).collect();
+    let helpers = |word: &str| vec![program.clone().into_os_string(), word.into()];
+    let supervision = trellis_supervisor::Options::new(helpers("launch"), helpers("guardian"));
+    let (supervisor, children) = Supervisor::new(supervision, specs, reporter)?;
+    let discovery: Arc<dyn Discovery> = Arc::new(services.clone());
+    let (gateway, traffic) = Gateway::new((&model.gateway).into(), routes, discovery);
+    let platform = Platform {
+        app: model.app.name.clone(),
+        phase: model.app.phase,
+        gateway: gateway_address,
+        admin: admin_address,
+        data_dir: data.path().to_owned(),
+        settings: effective(&manifest, &overrides),
+        databases: processes
+            .iter()
+            .map(|process| (process.spec.id.clone(), process.database.clone()))
+            .collect(),
+        started_unix_ms: clock.unix_millis(),
+        clock,
+        life: Life::starting(),
+        health: HealthChecks::default(),
+        children: children.clone(),
+        services: services.clone(),
+        traffic,
+    };
+    platform.add_checks(&store);
+    let platform = Arc::new(platform);
+
+    // Spawn. What is stopped first stands first.
+    let (front, modules, base) = (Stage::new("gateway"), Stage::new("modules"), Stage::new("control"));
+    base.spawn("registry", registry.run(base.shutdown()));
+    base.spawn("admin", admin::serve(admin_socket, platform.clone(), ADMIN_DRAIN, base.shutdown()));
+    modules.spawn("supervisor", supervisor.run(modules.shutdown()).map(|end| end.map_err(Error::from)));
+    front.spawn("gateway", gateway.run(gateway_socket, front.shutdown()));
+    info!(gateway = %gateway_address, admin = %admin_address, "listening");
+
+    // Announce, and wait.
+    let ended = async {
+        tokio::select! {
+            () = stop.triggered() => {}
+            () = front.ended() => {}
+            () = modules.ended() => {}
+            () = base.ended() => {}
+        }
+    };
+    let told = async {
+        let not_ready = children.settled().await;
+        let summary = Summary::new(&platform, model, &processes, not_ready, began.elapsed());
+        data.announce(&summary)?;
+        platform.life.ready();
+        announce(&summary);
+        std::future::pending::<Result<(), Error>>().await
+    };
+    let failed = tokio::select! {
+        () = ended => Ok(()),
+        failed = told => failed,
+    };
+
+    // Drain: no new requests, then no modules, then nothing that they lean on.
+    info!("stopping");
+    platform.life.stopping();
+    let grace = processes.iter().map(|process| process.spec.grace).sum::<Duration>();
+    let ends = [
+        front.stop(model.gateway.drain.0 + MARGIN).await,
+        modules.stop(grace + MARGIN).await,
+        base.stop(ADMIN_DRAIN + MARGIN).await,
+    ];
+    store.close().await;
+    data.retract();
+    ends.into_iter().fold(failed, Result::and)?;
+    if stop.is_triggered() {
+        Ok(())
+    } else {
+        Err(Error::new(codes::INTERNAL, "a part of the platform ended without a reason"))
+    }
+}
+
+fn store_options(setting: &str, data: &DataDir) -> trellis_storage::Options {
+    match setting.parse() {
+        Ok(Database::Postgres(url)) => {
+            // The manifest was checked; a URL that is refused now is refused when the store is opened.
+            trellis_storage::Options { url, ..trellis_storage::Options::sqlite(data.path()) }
+        }
+        _ => trellis_storage::Options::sqlite(&data.path().join("platform.db")),
+    }
+}
+
+fn another_port(error: Error) -> Error {
+    error.with(
+        "help",
+        vec!["`--gateway-listen 127.0.0.1:0` and `--admin-listen 127.0.0.1:0` take any free port"],
+    )
+}

@@ -1,0 +1,195 @@
+//! The processes that an application needs in its phase.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::ffi::{OsStr, OsString};
+use std::path::{Path, PathBuf};
+use std::time::Duration;
+
+use trellis_core::model::{AppModel, Module};
+use trellis_core::{Error, InstanceId, Phase, ServiceName, codes};
+use trellis_supervisor::{ProcessSpec, resolve_command};
+
+use super::data_dir::DataDir;
+use crate::database::Database;
+use crate::secrets;
+
+/// What the machine has to say about it.
+pub(crate) struct Machine<'a> {
+    /// The folder that holds `trellis`.
+    pub(crate) beside: &'a Path,
+    /// The value of PATH.
+    pub(crate) path: Option<&'a OsStr>,
+    /// The folder that holds the manifest.
+    pub(crate) directory: &'a Path,
+    /// `http://` and the address of the admin API.
+    pub(crate) admin: &'a str,
+}
+
+/// One process, and what it is to the registry and to people.
+#[derive(Debug, Clone)]
+pub(crate) struct Process {
+    /// What the supervisor runs.
+    pub(crate) spec: ProcessSpec,
+    /// The instances it is.
+    pub(crate) instances: Vec<(ServiceName, InstanceId)>,
+    /// Its database, fit to be shown.
+    pub(crate) database: String,
+}
+
+/// Modules that are run as one process.
+struct Group<'a> {
+    /// Bears its folder and its ids.
+    name: &'a ServiceName,
+    modules: Vec<(&'a ServiceName, &'a Module)>,
+    replicas: u32,
+}
+
+/// All processes of `model`. Every program that cannot be run is named in the error.
+pub(crate) fn plan(model: &AppModel, data: &DataDir, machine: &Machine<'_>) -> Result<Vec<Process>, Error> {
+    let groups = groups(model);
+    let programs = programs(model, &groups, machine)?;
+    let mut processes = Vec::new();
+    for (group, program) in groups.iter().zip(programs) {
+        for number in 1..=group.replicas {
+            processes.push(process(model, data, machine, group, &program, number)?);
+        }
+    }
+    Ok(processes)
+}
+
+fn groups(model: &AppModel) -> Vec<Group<'_>> {
+    let shares = |module: &Module| model.app.phase == Phase::Monolith && module.command.is_none();
+    let sharing: Vec<_> = model.module.iter().filter(|(_, module)| shares(module)).collect();
+    let mut groups = Vec::new();
+    if !sharing.is_empty() {
+        groups.push(Group { name: &model.app.name, modules: sharing, replicas: 1 });
+    }
+    for (name, module) in model.module.iter().filter(|(_, module)| !shares(module)) {
+        let replicas = module.replicas.unwrap_or(model.defaults.replicas);
+        groups.push(Group { name, modules: vec![(name, module)], replicas });
+    }
+    groups
+}
+
+fn programs(
+    model: &AppModel,
+    groups: &[Group<'_>],
+    machine: &Machine<'_>,
+) -> Result<Vec<Vec<OsString>>, Error> {
+    let mut missing: BTreeMap<String, Vec<&str>> = BTreeMap::new();
+    let mut programs = Vec::new();
+    for group in groups {
+        let words = group
+            .modules
+            .iter()
+            .find_map(|(_, module)| module.command.as_ref())
+            .or(model.defaults.command.as_ref());
+        let Some((program, args)) = words.and_then(|words| words.split_first()) else {
+            missing.entry("there is no command".into()).or_default().push(group.name.as_str());
+            continue;
+        };
+        match resolve_command(OsStr::new(program), machine.beside, machine.path, machine.directory) {
+            Ok(file) => {
+                programs.push(std::iter::once(file.into()).chain(args.iter().map(OsString::from)).collect());
+            }
+            Err(error) => missing.entry(error.detail().to_owned()).or_default().push(group.name.as_str()),
+        }
+    }
+    if missing.is_empty() {
+        return Ok(programs);
+    }
+    let all: Vec<_> = missing.iter().map(|(why, modules)| format!("{}: {why}", modules.join(", "))).collect();
+    Err(Error::new(codes::COMMAND_NOT_FOUND, all.join("; "))
+        .with("help", vec!["build or install the program, or correct `command` in the manifest"]))
+}
+
+fn process(
+    model: &AppModel,
+    data: &DataDir,
+    machine: &Machine<'_>,
+    group: &Group<'_>,
+    command: &[OsString],
+    number: u32,
+) -> Result<Process, Error> {
+    let id = instance(group.name, number)?;
+    let names: BTreeSet<_> = group.modules.iter().map(|(name, _)| *name).collect();
+    let folder = data.module(group.name.as_str())?;
+    let (url, database) = database(model, group, &folder)?;
+    let defaults = &model.defaults;
+    let longest = |own: fn(&Module) -> Option<trellis_core::HumanDuration>,
+                   default: trellis_core::HumanDuration|
+     -> Duration {
+        group.modules.iter().map(|(_, module)| own(module).unwrap_or(default).0).max().unwrap_or(default.0)
+    };
+    let first = group.modules.first().map(|(_, module)| *module);
+    let mut env = defaults.env.clone();
+    for (_, module) in &group.modules {
+        env.extend(module.env.clone());
+    }
+    let listed: Vec<_> = names.iter().map(|name| name.as_str()).collect();
+    let told = [
+        ("TRELLIS_APP", model.app.name.to_string()),
+        ("TRELLIS_PHASE", model.app.phase.to_string()),
+        ("TRELLIS_MODULES", listed.join(",")),
+        ("TRELLIS_INSTANCE", id.to_string()),
+        ("TRELLIS_ADMIN", machine.admin.to_owned()),
+        ("TRELLIS_MANAGED", "1".to_owned()),
+        ("TRELLIS_DATA_DIR", folder.display().to_string()),
+    ];
+    env.extend(told.map(|(name, value)| (name.to_owned(), value)));
+    env.extend(url.map(|url| ("DATABASE_URL".to_owned(), url)));
+    let needs: BTreeSet<_> = group.modules.iter().flat_map(|(_, module)| &module.needs).collect();
+    let instances = match group.modules.as_slice() {
+        [(name, _)] if *name == group.name => vec![((*name).clone(), id.clone())],
+        several => several
+            .iter()
+            .map(|(name, _)| Ok(((*name).clone(), instance(name, 1)?)))
+            .collect::<Result<_, Error>>()?,
+    };
+    let spec = ProcessSpec {
+        id,
+        provides: names.iter().map(|name| (*name).clone()).collect(),
+        needs: needs.into_iter().filter(|need| !names.contains(need)).cloned().collect(),
+        command: command.to_vec(),
+        env,
+        directory: first
+            .and_then(|m| m.directory.as_ref())
+            .map_or(machine.directory.to_owned(), |d| machine.directory.join(d)),
+        socket: first.and_then(|module| module.socket).unwrap_or(defaults.socket),
+        health_path: first
+            .and_then(|module| module.health.clone())
+            .unwrap_or_else(|| defaults.health.clone()),
+        start_timeout: longest(|module| module.start_timeout, defaults.start_timeout),
+        health_interval: defaults.health_interval.0,
+        health_timeout: defaults.health_timeout.0,
+        grace: longest(|module| module.grace, defaults.grace),
+        restart: defaults.restart.clone(),
+    };
+    Ok(Process { spec, instances, database })
+}
+
+/// The URL a process is given, and how it is shown.
+fn database(model: &AppModel, group: &Group<'_>, folder: &Path) -> Result<(Option<String>, String), Error> {
+    let settings =
+        group.modules.iter().map(|(_, module)| module.database.as_ref().unwrap_or(&model.defaults.database));
+    // Modules that share a process agree, apart from those that need none: the manifest was checked for that.
+    let setting = settings.max_by_key(|setting| *setting != "none").map_or("none", String::as_str);
+    let file: PathBuf = folder.join(format!("{}.db", group.name));
+    match setting.parse::<Database>() {
+        Ok(Database::None) => Ok((None, "none".into())),
+        Ok(Database::Sqlite) => {
+            Ok((Some(format!("sqlite://{}", file.display())), format!("sqlite {}", file.display())))
+        }
+        Ok(Database::Postgres(url)) => Ok((Some(url.clone()), secrets::mask_urls(&url))),
+        Err(expected) => Err(Error::new(
+            codes::INVALID_MANIFEST,
+            format!("the database of {} is not {expected}", group.name),
+        )),
+    }
+}
+
+fn instance(name: &ServiceName, number: u32) -> Result<InstanceId, Error> {
+    let invalid =
+        |error| Error::new(codes::INVALID_MANIFEST, format!("{name} cannot name an instance")).because(error);
+    format!("{name}-{number}").parse().map_err(invalid)
+}

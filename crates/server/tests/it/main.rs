@@ -1,0 +1,3 @@
+//! Integration tests of the binary and of what it is made of.
+
+mod manifest;

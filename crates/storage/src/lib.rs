@@ -1,0 +1,25 @@
+//! One SQL store on SQLite (embedded) and PostgreSQL (shared): the same statements, the same errors, the same promises.
+//!
+//! A write is acknowledged after its commit returned. On SQLite many writes share one synced commit. Callers never see
+//! the driver: they give SQL with `$1` placeholders and [`Value`]s, and get [`Row`]s.
+
+mod error;
+mod migration;
+mod options;
+mod postgres;
+mod row;
+mod sqlite;
+mod statement;
+mod store;
+mod tx;
+mod value;
+mod work;
+
+pub use error::Error;
+pub use futures_util::future::BoxFuture;
+pub use migration::Migration;
+pub use options::{Dialect, Options};
+pub use row::{FromRow, FromValue, Row};
+pub use store::Store;
+pub use tx::Tx;
+pub use value::{Params, Value};

@@ -1,0 +1,67 @@
+//! Opening the pools, with errors that say what to do.
+
+use std::str::FromStr;
+use std::time::Duration;
+
+use sqlx::postgres::{PgConnectOptions, PgPoolOptions};
+use sqlx::{ConnectOptions, Connection, PgPool};
+
+use crate::{Error, Options};
+
+/// Connections nobody uses are closed after this long.
+const IDLE: Duration = Duration::from_mins(5);
+
+/// The pools for reads and for writes, after one connection has shown that the address is right.
+pub(super) async fn pools(options: &Options) -> Result<(PgPool, PgPool), Error> {
+    let connect = connect_options(options)?;
+    let place = options.safe_url();
+    match tokio::time::timeout(options.acquire_timeout, connect.connect()).await {
+        Ok(Ok(connection)) => {
+            // It has served; the pools open their own when they are needed.
+            drop(connection.close().await);
+        }
+        Ok(Err(error)) => return Err(explain(&place, &error)),
+        Err(_) => {
+            return Err(Error::Unavailable(format!(
+                "{place} did not answer within {:?}; check host, port and firewall",
+                options.acquire_timeout
+            )));
+        }
+    }
+    let pool = PgPoolOptions::new()
+        .max_connections(options.max_readers.max(1))
+        .acquire_timeout(options.acquire_timeout)
+        .idle_timeout(IDLE);
+    let readers = connect.clone().options([("default_transaction_read_only", "on")]);
+    Ok((pool.clone().connect_lazy_with(readers), pool.connect_lazy_with(connect)))
+}
+
+fn connect_options(options: &Options) -> Result<PgConnectOptions, Error> {
+    // The parser's own error might repeat a part of the URL.
+    let parsed = PgConnectOptions::from_str(&options.url).map_err(|_| {
+        Error::Unavailable(format!(
+            "`{}` is not a PostgreSQL URL; write postgres://USER:PASSWORD@HOST:PORT/DATABASE, with %XX for special characters",
+            options.safe_url()
+        ))
+    })?;
+    let milliseconds = |time: Duration| time.as_millis().max(1).to_string();
+    Ok(parsed.options([
+        ("lock_timeout", milliseconds(options.busy_timeout)),
+        ("statement_timeout", milliseconds(options.max_work)),
+        ("idle_in_transaction_session_timeout", milliseconds(options.max_work)),
+    ]))
+}
+
+fn explain(place: &str, error: &sqlx::Error) -> Error {
+    let code =
+        error.as_database_error().and_then(sqlx::error::DatabaseError::code).unwrap_or_default().into_owned();
+    let hint = match (code.as_str(), error) {
+        ("28P01" | "28000", _) => "check user and password in the database URL, and pg_hba.conf",
+        ("3D000", _) => "create the database, or name another",
+        ("53300", _) => "raise max_connections of the server, or lower max_readers",
+        (_, sqlx::Error::Io(_)) => "check that the server runs, and host and port in the database URL",
+        (_, sqlx::Error::Tls(_)) => "check sslmode in the database URL and the server's certificate",
+        _ => "check the database URL",
+    };
+    Error::Unavailable(format!("{place}: {error}; {hint}"))
+}

@@ -1,0 +1,80 @@
+//! What every database behind a store must do. Each test runs on each database.
+
+mod concurrency;
+mod lifecycle;
+mod migrations;
+mod transactions;
+mod types;
+
+macro_rules! conformance {
+    ($($module:ident { $($test:ident)* })*) => {
+        mod on_sqlite {
+            $(mod $module {
+                $(#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+                async fn $test() {
+                    super::super::$module::$test(crate::support::Database::sqlite()).await;
+                })*
+            })*
+        }
+
+        mod on_postgres {
+            $(mod $module {
+                $(#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+                async fn $test() {
+                    super::super::$module::$test(crate::support::Database::postgres()).await;
+                })*
+            })*
+        }
+    };
+}
+
+conformance! {
+    types {
+        every_type_comes_back_as_it_went
+        nulls_of_every_type_come_back
+        large_values_come_back
+        expressions_have_the_types_one_expects
+        one_statement_takes_changing_types
+        changed_rows_are_counted
+        generated_keys_are_returned
+        what_one_database_cannot_keep_is_refused
+        rows_are_read_by_name
+    }
+    transactions {
+        a_closure_is_all_or_nothing
+        the_callers_own_error_comes_back
+        a_transaction_sees_its_own_writes
+        a_failed_statement_spoils_the_transaction
+        a_panic_rolls_back_and_the_store_goes_on
+        broken_constraints_are_told_apart
+        a_failing_closure_does_not_touch_others
+        a_failed_commit_is_no_success
+        a_write_ends_though_its_caller_left
+        reads_may_not_write
+    }
+    concurrency {
+        no_increment_is_lost
+        a_lock_guards_what_was_read
+        acknowledged_writes_are_seen_at_once
+        a_full_queue_is_busy
+        stuck_work_is_given_up
+        more_readers_than_connections_take_turns
+    }
+    migrations {
+        they_run_once
+        a_changed_one_is_refused
+        a_missing_one_is_refused
+        one_that_comes_too_late_is_refused
+        a_failing_one_leaves_nothing
+        many_may_start_at_once
+        owners_do_not_meet
+        they_may_take_long
+    }
+    lifecycle {
+        everything_is_there_after_reopening
+        two_stores_share_one_database
+        a_closed_store_refuses
+        closing_waits_for_what_was_accepted
+        ping_tells_that_it_answers
+    }
+}

@@ -1,0 +1,163 @@
+//! What only SQLite has: a file that processes share, kill -9 at any moment, and commits that many writes share.
+
+use std::io::{BufRead, BufReader};
+use std::path::Path;
+
+use futures_util::future::join_all;
+use trellis_storage::{Error, Options, Store, params};
+
+use crate::child;
+use crate::support::{Database, ids, insert, work};
+
+async fn open(path: &Path) -> String {
+    match Store::open(Options::sqlite(path)).await {
+        Err(Error::Unavailable(text)) => text,
+        Err(other) => panic!("{other:?}"),
+        Ok(_) => panic!("{} was opened", path.display()),
+    }
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn what_was_acknowledged_survives_kill_9() {
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join("test.db");
+    let store = Store::open(Options::sqlite(&path)).await.unwrap();
+    store.execute("CREATE TABLE t (id BIGINT PRIMARY KEY, n BIGINT)", params![]).await.unwrap();
+    store.close().await;
+    let mut acknowledged: Vec<i64> = Vec::new();
+    for round in 0..4 {
+        let mut child = child::writer(&path, round * 1_000_000, 1_000_000);
+        let mut lines = BufReader::new(child.stdout.take().unwrap()).lines().map_while(Result::ok);
+        // Each round at another moment.
+        let enough = 37 + 50 * round as usize;
+        acknowledged.extend(lines.by_ref().filter_map(|line| child::acknowledged(&line)).take(enough));
+        child.kill().unwrap();
+        // What it printed before it died.
+        acknowledged.extend(lines.filter_map(|line| child::acknowledged(&line)));
+        assert!(!child.wait().unwrap().success());
+    }
+    assert!(acknowledged.len() >= 400, "the child writes at all: {}", acknowledged.len());
+    let store = Store::open(Options::sqlite(&path)).await.unwrap();
+    let there = ids(&store).await;
+    let lost: Vec<_> = acknowledged.iter().filter(|id| there.binary_search(id).is_err()).collect();
+    assert!(lost.is_empty(), "acknowledged and lost: {lost:?}");
+    let sound: String = store.fetch_one("PRAGMA integrity_check", params![]).await.unwrap();
+    assert_eq!(sound, "ok");
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn two_processes_share_one_file() {
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join("test.db");
+    let store = Store::open(Options::sqlite(&path)).await.unwrap();
+    store.execute("CREATE TABLE t (id BIGINT PRIMARY KEY, n BIGINT)", params![]).await.unwrap();
+    let mut other = child::writer(&path, 1_000_000, 500);
+    let mut own = 0;
+    let mut lines = BufReader::new(other.stdout.take().unwrap()).lines().map_while(Result::ok);
+    // Writes of ours between the writes of the other, as long as it has some.
+    while let Some(id) = lines.by_ref().find_map(|line| child::acknowledged(&line)) {
+        insert(&store, own).await.unwrap();
+        own += 1;
+        let seen: Option<i64> =
+            store.fetch_optional("SELECT id FROM t WHERE id = $1", params![id]).await.unwrap();
+        assert_eq!(seen, Some(id), "what the other process was told is kept is seen here");
+    }
+    assert!(other.wait().unwrap().success());
+    assert_eq!((own, ids(&store).await.len()), (500, 1000));
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn many_writes_share_a_commit() {
+    let db = Database::sqlite();
+    let store = db.store_with_table().await;
+    let before = store.commits();
+    let done = join_all((0..500).map(|id| insert(&store, id))).await;
+    assert!(done.iter().all(Result::is_ok));
+    let commits = store.commits() - before;
+    assert!((1..=50).contains(&commits), "500 writes at once took {commits} commits");
+    for id in 500..510 {
+        insert(&store, id).await.unwrap();
+    }
+    assert_eq!(store.commits() - before - commits, 10, "writes one after the other cannot share");
+}
+
+#[tokio::test]
+async fn a_batch_is_bounded() {
+    let db = Database::sqlite();
+    db.store_with_table().await.close().await;
+    let store = Store::open(Options { max_batch: 5, ..db.options() }).await.unwrap();
+    join_all((0..50).map(|id| insert(&store, id))).await;
+    assert!(store.commits() >= 10, "{} commits", store.commits());
+}
+
+#[tokio::test]
+async fn it_is_set_up_to_keep_what_it_acknowledges() {
+    let db = Database::sqlite();
+    let store = db.store_with_table().await;
+    let (synchronous, keys): (i64, i64) = store
+        .write(work(|tx| {
+            Box::pin(async move {
+                let synchronous = tx.fetch_one("PRAGMA synchronous", params![]).await?;
+                Ok((synchronous, tx.fetch_one("PRAGMA foreign_keys", params![]).await?))
+            })
+        }))
+        .await
+        .unwrap();
+    let mode: String = store.fetch_one("PRAGMA journal_mode", params![]).await.unwrap();
+    assert_eq!((synchronous, keys, mode.as_str()), (2, 1, "wal"), "2 is FULL");
+}
+
+/// Timers of a paused clock fire as soon as everything waits; none must be in the way of a store.
+#[tokio::test(start_paused = true)]
+async fn a_paused_clock_does_not_disturb() {
+    let db = Database::sqlite();
+    let store = db.store_with_table().await;
+    let start = tokio::time::Instant::now();
+    join_all((0..20).map(|id| insert(&store, id))).await;
+    assert_eq!(ids(&store).await.len(), 20);
+    store.ping().await.unwrap();
+    store.close().await;
+    assert_eq!(tokio::time::Instant::now(), start, "no timer ran");
+}
+
+#[tokio::test]
+async fn places_that_cannot_be_used_are_named_with_the_fix() {
+    let folder = tempfile::tempdir().unwrap();
+    let at = |name: &str| folder.path().join(name);
+    let error = open(folder.path()).await;
+    assert!(error.contains("is a folder; give the path of a file"), "{error}");
+    let error = open(&at("missing/test.db")).await;
+    assert!(error.contains("missing") && error.contains("make it"), "{error}");
+    std::fs::write(at("text"), "this is text, and no database, ".repeat(100)).unwrap();
+    let error = open(&at("text")).await;
+    assert!(error.contains("is not a SQLite database; move the file away"), "{error}");
+    assert_eq!(std::fs::read_to_string(at("text")).unwrap().len(), 3100, "it is left as it was");
+    let error = open(&at("text/test.db")).await;
+    assert!(error.contains("text"), "{error}");
+    // A folder in which nobody may make a file, root included.
+    let error = open(Path::new("/proc/trellis.db")).await;
+    assert!(error.contains("may read and write the file and its folder"), "{error}");
+}
+
+#[tokio::test]
+async fn an_exclusive_lock_elsewhere_is_named() {
+    let db = Database::sqlite();
+    let holder = db.store_with_table().await;
+    let options = Options { busy_timeout: std::time::Duration::from_millis(50), ..db.options() };
+    let other = Store::open(options.clone()).await.unwrap();
+    holder
+        .write(work(move |tx| {
+            Box::pin(async move {
+                tx.execute("INSERT INTO t (id, n) VALUES (1, 0)", params![]).await?;
+                // The writer of the other store waits for this transaction, and gives up.
+                let error = insert(&other, 2).await.unwrap_err();
+                assert!(matches!(error, Error::Busy(_)), "{error}");
+                let error = trellis_core::Error::from(error);
+                assert_eq!(error.code().id, "TRL4005");
+                Ok(())
+            })
+        }))
+        .await
+        .unwrap();
+    assert_eq!(ids(&holder).await, [1]);
+}

@@ -1,0 +1,96 @@
+//! The first thing that runs in every child: ties it to the supervisor, then becomes the module.
+//!
+//! This is a program of its own between fork and the module because some of it can only be known or done there: the
+//! process id that `LISTEN_PID` must hold, and the signal that comes when the supervisor dies.
+
+use std::ffi::{OsStr, OsString};
+use std::io;
+use std::os::fd::AsFd;
+use std::os::unix::process::CommandExt;
+use std::process::{Command, Stdio};
+
+use command_fds::{CommandFdExt, FdMapping};
+use rustix::process::{Signal, getpid, getppid, set_parent_process_death_signal};
+use trellis_core::model::SocketMode;
+
+/// The first descriptor of the systemd socket protocol.
+const LISTEN_FD: i32 = 3;
+/// Descriptors from here on are for the child only if it was given them.
+const FIRST_OTHER_FD: i32 = 3;
+
+/// Becomes the module. Returns only the error that kept it from that; end with an exit code of failure then.
+/// `args` are those behind the launcher's own (`Options::launcher`).
+pub fn run(args: impl Iterator<Item = OsString>) -> io::Error {
+    match prepare(args) {
+        Ok(mut command) => {
+            let error = command.exec();
+            io::Error::new(error.kind(), format!("cannot run {}: {error}", command.get_program().display()))
+        }
+        Err(error) => error,
+    }
+}
+
+/// The arguments of a launcher that is started by this process, up to the module's own.
+pub(crate) fn arguments(socket: SocketMode) -> [OsString; 2] {
+    [std::process::id().to_string().into(), word(socket).into()]
+}
+
+fn word(socket: SocketMode) -> &'static str {
+    match socket {
+        SocketMode::Port => "port",
+        SocketMode::Inherit => "inherit",
+    }
+}
+
+fn prepare(mut args: impl Iterator<Item = OsString>) -> io::Result<Command> {
+    let usage = || io::Error::new(io::ErrorKind::InvalidInput, "this command is for trellis itself");
+    let supervisor = args.next().ok_or_else(usage)?;
+    let mode = args.next().ok_or_else(usage)?;
+    let program = args.next().ok_or_else(usage)?;
+    let socket = [SocketMode::Port, SocketMode::Inherit]
+        .into_iter()
+        .find(|socket| mode == word(*socket))
+        .ok_or_else(usage)?;
+
+    die_with(&supervisor)?;
+    // What `trellis` itself was given without asking (by make, a shell, a test runner) is not for its modules.
+    close_fds::set_fds_cloexec(FIRST_OTHER_FD, &[]);
+
+    let mut command = Command::new(program);
+    command.args(args);
+    if socket == SocketMode::Inherit {
+        // The listener comes as standard input, the one descriptor that a spawn can set without more ado.
+        let listener = io::stdin().as_fd().try_clone_to_owned()?;
+        command.stdin(Stdio::null());
+        command.env("LISTEN_FDS", "1").env("LISTEN_PID", getpid().to_string());
+        command
+            .fd_mappings(vec![FdMapping { parent_fd: listener, child_fd: LISTEN_FD }])
+            .map_err(io::Error::other)?;
+    }
+    Ok(command)
+}
+
+/// Has this process killed when the supervisor's spawning thread dies.
+fn die_with(supervisor: &OsStr) -> io::Result<()> {
+    set_parent_process_death_signal(Some(Signal::KILL))?;
+    // It may have died before the line above; then no signal comes.
+    let parent = getppid().map(|pid| OsString::from(pid.to_string()));
+    if parent.as_deref() == Some(supervisor) {
+        Ok(())
+    } else {
+        Err(io::Error::new(io::ErrorKind::NotFound, "the supervisor is gone"))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn anything_but_a_supervisors_arguments_is_refused() {
+        for args in [&[][..], &["1"], &["1", "port"], &["1", "socket", "/bin/true"], &["x", "port"]] {
+            let error = run(args.iter().map(OsString::from));
+            assert_eq!(error.kind(), io::ErrorKind::InvalidInput, "{args:?}");
+        }
+    }
+}

@@ -1,0 +1,24 @@
+//! What the tests of the other crates stand on: real back ends on free ports, and the whole platform as a fixture.
+//!
+//! A back end whose programs are missing fails the test with the name of the package to install; nothing is skipped. No
+//! server outlives the test process, even one that is killed.
+
+mod daemon;
+mod http;
+mod kept;
+mod platform;
+mod postgres;
+mod programs;
+mod python;
+mod redis;
+mod scratch;
+mod smtp;
+mod wait;
+
+pub use http::{Answer, Call, Http};
+pub use platform::{ModuleProcess, Platform, PlatformOptions};
+pub use postgres::Postgres;
+pub use python::python;
+pub use redis::Redis;
+pub use smtp::{Mail, SmtpSink};
+pub use wait::wait_until;

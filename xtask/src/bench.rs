@@ -1,0 +1,52 @@
+//! `cargo xtask bench` and `chaos`: build, then hand over to the program in `bench/`, which measures from outside.
+
+use std::ffi::OsString;
+use std::os::unix::process::CommandExt;
+use std::process::Command;
+
+use anyhow::{Result, anyhow};
+
+use crate::workspace::Workspace;
+
+/// Measures start-up, memory, order rate and latency of the platform with the shop (release)
+#[derive(clap::Args)]
+#[command(after_help = "\
+Examples:
+  cargo xtask bench shop
+  cargo xtask bench shop --seconds 30 --clients 64 --json result.json
+  cargo xtask bench shop --help")]
+pub(crate) struct BenchArgs {
+    /// What is measured, and its options: `shop`
+    #[arg(trailing_var_arg = true, allow_hyphen_values = true, required = true)]
+    args: Vec<OsString>,
+}
+
+/// Places orders while services are killed with -9, then checks that nothing was lost or done twice (release)
+#[derive(clap::Args)]
+#[command(after_help = "\
+Examples:
+  cargo xtask chaos
+  cargo xtask chaos --seconds 20 --clients 50 --phase monolith")]
+pub(crate) struct ChaosArgs {
+    /// Options: --seconds N, --clients N, --phase both|monolith|microservices, --json FILE
+    #[arg(trailing_var_arg = true, allow_hyphen_values = true)]
+    args: Vec<OsString>,
+}
+
+pub(crate) fn bench(workspace: &Workspace, args: &BenchArgs) -> Result<()> {
+    hand_over(workspace, &args.args)
+}
+
+pub(crate) fn chaos(workspace: &Workspace, args: &ChaosArgs) -> Result<()> {
+    let mut all = vec![OsString::from("chaos")];
+    all.extend(args.args.iter().cloned());
+    hand_over(workspace, &all)
+}
+
+fn hand_over(workspace: &Workspace, args: &[OsString]) -> Result<()> {
+    // Two builds: the product is built as `up` builds it, whatever the measuring program needs of its libraries.
+    workspace.build_release(&["trellis", "shop"])?;
+    workspace.build_release(&["trellis-bench"])?;
+    let error = Command::new(workspace.release("trellis-bench")).args(args).exec();
+    Err(anyhow!(error).context("cannot run the trellis-bench that was just built"))
+}
