@@ -2,6 +2,7 @@
 
 use std::path::PathBuf;
 
+#[expect(clippy::disallowed_methods, reason = "cargo tells a build script its folder by environment")]
 fn main() -> Result<(), Box<dyn std::error::Error>> {
     println!("cargo:rerun-if-changed=proto");
     let mut compiler = protox::Compiler::new(["proto"])?;

@@ -34,7 +34,7 @@ enum What {
         #[command(flatten)]
         common: Common,
     },
-    /// Orders while services are killed with -9; exit code 1 if a promise was broken
+    /// Orders while services and platform are killed with -9; exit code 1 if a promise was broken
     Chaos {
         /// Seconds during which orders are placed
         #[arg(long, default_value_t = 60, value_parser = clap::value_parser!(u64).range(1..=3600))]

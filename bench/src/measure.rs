@@ -10,7 +10,7 @@ use tokio::time::{Instant, sleep, sleep_until};
 
 use crate::load::{Clients, Latency, Load};
 use crate::money::Cents;
-use crate::platform::{Phase, Platform, Programs};
+use crate::platform::{Phase, Platform, Programs, last_words};
 use crate::procs::{self, Memory};
 use crate::shop::{Shop, Stock};
 
@@ -95,7 +95,7 @@ pub async fn run(programs: &Programs, folder: &Path, phase: Phase, options: &Opt
     let platform = Platform::start(programs, &kept, phase).await?;
     let outcome = under_load(&platform, options).await;
     let (load, processes) =
-        outcome.with_context(|| format!("the platform's last words:\n{}", platform.last_words()))?;
+        outcome.with_context(|| format!("the platform's last words:\n{}", last_words(&kept)))?;
     platform.stop().await?;
     let seconds = options.time.as_secs_f64();
     Ok(Report {

@@ -16,6 +16,10 @@ use crate::procs;
 
 /// Longest wait for all modules to become ready.
 const START_LIMIT: Duration = Duration::from_mins(1);
+/// Name of the platform's log.
+const LOG: &str = "trellis.log";
+/// Longest wait for what a killed platform leaves behind to end.
+const ORPHAN_LIMIT: Duration = Duration::from_secs(10);
 /// Longest wait for the platform to stop.
 const STOP_LIMIT: Duration = Duration::from_secs(30);
 
@@ -114,7 +118,7 @@ impl Programs {
 impl Platform {
     /// Starts the platform on `folder/data`, logging to `folder/trellis.log`, and waits until every module is ready.
     pub async fn start(programs: &Programs, folder: &Path, phase: Phase) -> Result<Self> {
-        let log = folder.join("trellis.log");
+        let log = folder.join(LOG);
         let stderr = std::fs::File::options().create(true).append(true).open(&log);
         let stderr = stderr.with_context(|| format!("cannot write {}", log.display()))?;
         let began = Instant::now();
@@ -170,25 +174,43 @@ impl Platform {
         Ok(self.processes().await?.iter().all(|process| process.state == "ready"))
     }
 
-    /// The end of the platform's log, for a person.
-    pub fn last_words(&self) -> String {
-        tail(&self.log)
-    }
-
     /// Stops the platform with SIGTERM and checks that it ends well and leaves no process behind.
     pub async fn stop(mut self) -> Result<()> {
-        let mut family = procs::children(self.pid()).context("the platform is gone")?;
-        family.extend(self.processes().await?.into_iter().filter_map(|process| process.pid));
+        let family = procs::descendants(self.pid()).context("the platform is gone")?;
         kill_process(pid(self.ready.pid)?, Signal::TERM).context("cannot signal the platform")?;
         let Ok(status) = tokio::time::timeout(STOP_LIMIT, self.child.wait()).await else {
             bail!("trellis did not stop within {STOP_LIMIT:?}; its last words:\n{}", tail(&self.log));
         };
         let status = status?;
         ensure!(status.success(), "trellis stopped with {status}; its last words:\n{}", tail(&self.log));
-        let orphans: Vec<u32> = family.into_iter().filter(|pid| procs::is_running(*pid)).collect();
-        ensure!(orphans.is_empty(), "trellis left processes behind: {orphans:?}");
-        Ok(())
+        no_orphans(&family, Duration::ZERO).await
     }
+
+    /// Kills the platform with -9 and checks that nothing it started runs on.
+    pub async fn crash(mut self) -> Result<()> {
+        let family = procs::descendants(self.pid()).context("the platform is gone")?;
+        kill(self.pid())?;
+        self.child.wait().await.context("cannot wait for the platform")?;
+        // The guardian needs a moment to see it.
+        no_orphans(&family, ORPHAN_LIMIT).await
+    }
+}
+
+async fn no_orphans(family: &[u32], limit: Duration) -> Result<()> {
+    let began = Instant::now();
+    loop {
+        let orphans: Vec<&u32> = family.iter().filter(|pid| procs::is_running(**pid)).collect();
+        if orphans.is_empty() {
+            return Ok(());
+        }
+        ensure!(began.elapsed() < limit, "trellis left processes behind: {orphans:?}");
+        tokio::time::sleep(Duration::from_millis(20)).await;
+    }
+}
+
+/// The end of the log of a platform in `folder`, for a person.
+pub fn last_words(folder: &Path) -> String {
+    tail(&folder.join(LOG))
 }
 
 /// Kills a process as the kernel's out-of-memory killer does.

@@ -2,20 +2,23 @@
 
 use std::fmt::Display;
 
-use comfy_table::presets::UTF8_HORIZONTAL_ONLY;
+use comfy_table::presets::NOTHING;
 use comfy_table::{CellAlignment, Table};
 
 use crate::{chaos, measure};
 
-/// A table whose first column is text and whose others are figures.
+/// A table whose first column is text and whose others are figures; no lines, so that it can be pasted anywhere.
 fn table(header: &[&str], rows: impl IntoIterator<Item = Vec<String>>) -> String {
     let mut table = Table::new();
-    table.load_style(UTF8_HORIZONTAL_ONLY).set_header(header.to_vec());
-    table.add_rows(rows);
-    for column in table.column_iter_mut().skip(1) {
-        column.set_cell_alignment(CellAlignment::Right);
+    table.load_style(NOTHING).set_header(header.to_vec()).add_rows(rows);
+    for (index, column) in table.column_iter_mut().enumerate() {
+        column.set_padding((0, 3));
+        if index > 0 {
+            column.set_cell_alignment(CellAlignment::Right);
+        }
     }
-    table.to_string()
+    let lines: Vec<_> = table.lines().map(|line| line.trim_end().to_owned()).collect();
+    lines.join("\n") + "\n"
 }
 
 fn mib(kib: u64) -> String {

@@ -60,6 +60,17 @@ pub fn children(pid: u32) -> io::Result<Vec<u32>> {
     Ok(found)
 }
 
+/// The children of `pid`, theirs, and so on.
+pub fn descendants(pid: u32) -> io::Result<Vec<u32>> {
+    let mut found = children(pid)?;
+    let mut next = 0;
+    while let Some(child) = found.get(next) {
+        found.extend(children(*child)?);
+        next += 1;
+    }
+    Ok(found)
+}
+
 /// The words `pid` was started with.
 pub fn command_line(pid: u32) -> io::Result<Vec<String>> {
     let line = std::fs::read(file(pid, "cmdline"))?;

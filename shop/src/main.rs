@@ -4,6 +4,7 @@
 mod backoff;
 mod codes;
 mod demo;
+mod hex;
 mod idempotency;
 mod inventory;
 mod money;
@@ -14,6 +15,7 @@ mod payments;
 mod settings;
 #[cfg(test)]
 mod testing;
+mod time;
 mod token;
 mod users;
 

@@ -5,6 +5,8 @@ use trellis_sdk::core::error::Result;
 use trellis_sdk::core::{Error, codes};
 use trellis_sdk::http::Page;
 
+use crate::hex;
+
 const DEFAULT_LIMIT: u32 = 50;
 const MAX_LIMIT: u32 = 200;
 const MAX_CURSOR_LEN: usize = 512;
@@ -72,7 +74,7 @@ impl Window {
         let limit = self.limit as usize;
         let more = rows.len() > limit;
         rows.truncate(limit);
-        let next = rows.last().filter(|_| more).map(|last| encode(&key(last)));
+        let next = rows.last().filter(|_| more).map(|last| hex::encode(key(last).as_bytes()));
         Slice { items: rows, next, limit: self.limit }
     }
 }
@@ -87,17 +89,8 @@ impl<T> Slice<T> {
     }
 }
 
-fn encode(key: &str) -> String {
-    key.bytes().map(|byte| format!("{byte:02x}")).collect()
-}
-
 fn decode(cursor: &str) -> Result<String> {
-    if cursor.is_empty() || cursor.len() > MAX_CURSOR_LEN || !cursor.len().is_multiple_of(2) {
-        return Err(invalid_cursor());
-    }
-    let digit = |byte: u8| char::from(byte).to_digit(16).map(|digit| digit as u8);
-    let bytes: Option<Vec<u8>> =
-        cursor.as_bytes().chunks_exact(2).map(|pair| Some(digit(pair[0])? << 4 | digit(pair[1])?)).collect();
+    let bytes = Some(cursor).filter(|text| (1..=MAX_CURSOR_LEN).contains(&text.len())).and_then(hex::decode);
     let key = bytes.and_then(|bytes| String::from_utf8(bytes).ok()).filter(|key| !key.contains('\0'));
     key.ok_or_else(invalid_cursor)
 }
@@ -157,7 +150,7 @@ mod tests {
             let error = query(limit, cursor).window().unwrap_err();
             assert_eq!(error.code(), codes::INVALID_PARAMETER, "{limit:?} {cursor:?}");
         }
-        let text = query(None, Some(&encode("keyboard"))).window().unwrap();
+        let text = query(None, Some(&hex::encode(b"keyboard"))).window().unwrap();
         assert_eq!(text.after_text(), "keyboard");
         assert!(text.after_id().is_err());
     }

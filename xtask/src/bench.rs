@@ -21,7 +21,7 @@ pub(crate) struct BenchArgs {
     args: Vec<OsString>,
 }
 
-/// Places orders while services are killed with -9, then checks that nothing was lost or done twice (release)
+/// Places orders while services and platform are killed with -9, then checks that nothing was lost or done twice
 #[derive(clap::Args)]
 #[command(after_help = "\
 Examples:

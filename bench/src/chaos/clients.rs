@@ -5,6 +5,7 @@ use std::time::Duration;
 use fastrand::Rng;
 use http::StatusCode;
 use serde::{Deserialize, Serialize};
+use tokio::sync::watch;
 use tokio::time::Instant;
 use uuid::Uuid;
 
@@ -58,34 +59,44 @@ struct Placed {
 }
 
 impl Client {
-    pub(super) fn new(gateway: &str, user_id: i64, stock: Vec<Stock>, seed: u64) -> Self {
-        Self { shop: Shop::new(gateway, ANSWER_LIMIT), user_id, stock, random: Rng::with_seed(seed) }
+    pub(super) fn new(gateway: &str, user_id: i64, stock: Vec<Stock>) -> Self {
+        Self { shop: Shop::new(gateway, ANSWER_LIMIT), user_id, stock, random: Rng::new() }
     }
 
-    /// Places one order after another until `end`; the last one may be sent again for `patience` more.
-    pub(super) async fn run(mut self, end: Instant, patience: Duration) -> Done {
+    /// Places one order after another until `close` tells how long the last one may still be sent again.
+    pub(super) async fn run(mut self, close: watch::Receiver<Option<Instant>>) -> Done {
         let mut done = Done::default();
-        while Instant::now() < end {
+        while close.borrow().is_none() {
             let order = self.choose();
             let key = Uuid::now_v7().to_string();
-            let outcome = self.place(&order, &key, end + patience, &mut done.tally).await;
+            let outcome = self.place(&order, &key, &close, &mut done.tally).await;
             done.tally.count(&outcome);
             done.attempts.push(Attempt { key, user_id: self.user_id, items: order.items, outcome });
         }
         done
     }
 
-    /// One or two articles; one order in twenty cannot be paid.
+    /// A few pieces of one or two articles; one order in twenty cannot be paid.
     fn choose(&mut self) -> NewOrder {
         let mut skus: Vec<&str> = self.stock.iter().map(|line| line.sku.as_str()).collect();
         self.random.shuffle(&mut skus);
         let lines = self.random.usize(1..=2);
-        let items = skus.into_iter().take(lines).map(|sku| Item { sku: sku.into(), quantity: 1 }).collect();
+        let items = skus
+            .into_iter()
+            .take(lines)
+            .map(|sku| Item { sku: sku.into(), quantity: self.random.i64(1..=3) });
+        let items = items.collect();
         let payment_token = if self.random.u8(..20) == 0 { "tok_declined" } else { "tok_ok" };
         NewOrder { user_id: self.user_id, items, payment_token }
     }
 
-    async fn place(&mut self, order: &NewOrder, key: &str, deadline: Instant, tally: &mut Tally) -> Outcome {
+    async fn place(
+        &mut self,
+        order: &NewOrder,
+        key: &str,
+        close: &watch::Receiver<Option<Instant>>,
+        tally: &mut Tally,
+    ) -> Outcome {
         for send in 0..MAX_SENDS {
             tally.retries += u64::from(send > 0);
             let wait = match self.shop.place(order, key).await {
@@ -97,7 +108,7 @@ impl Client {
             };
             // Not all at once: the clients would stay in step.
             let wait = wait.mul_f64(0.5 + self.random.f64());
-            if Instant::now() + wait > deadline {
+            if close.borrow().is_some_and(|deadline| Instant::now() + wait > deadline) {
                 break;
             }
             tokio::time::sleep(wait).await;

@@ -7,7 +7,7 @@ use anyhow::{Context, Result, anyhow, ensure};
 use futures_util::{StreamExt, TryStreamExt, stream};
 use tokio::time::{Instant, sleep};
 
-use crate::audit::Snapshot;
+use crate::audit::{Attempt, Snapshot, Violation, audit};
 use crate::platform::Platform;
 use crate::shop::{Order, Shop};
 
@@ -18,9 +18,35 @@ const POLL: Duration = Duration::from_millis(200);
 /// Connections over which single orders are read.
 const READERS: usize = 16;
 
+/// A shop in which nothing goes on any more.
+pub(super) struct Quiet {
+    /// How long that took.
+    pub(super) after: Duration,
+    /// What is wrong with it.
+    pub(super) violations: Vec<Violation>,
+}
+
+/// Waits until the shop is quiet and audits it. An order is called off before all of it is given back, so the audit is
+/// repeated up to `limit` if something is wrong; what is lost stays so.
+pub(super) async fn quiet(
+    platform: &Platform,
+    before: &Snapshot,
+    attempts: &[Attempt],
+    limit: Duration,
+) -> Result<Quiet> {
+    let began = Instant::now();
+    loop {
+        wait(platform, before, began + limit).await?;
+        let violations = audit(before, &snapshot(platform.gateway(), before).await?, attempts);
+        if violations.is_empty() || began.elapsed() > limit {
+            return Ok(Quiet { after: began.elapsed(), violations });
+        }
+        sleep(POLL * 5).await;
+    }
+}
+
 /// Waits until every service is ready and no order is on its way but those that already were in `before`.
-pub(super) async fn wait(platform: &Platform, before: &Snapshot, limit: Duration) -> Result<()> {
-    let deadline = Instant::now() + limit;
+async fn wait(platform: &Platform, before: &Snapshot, deadline: Instant) -> Result<()> {
     let mut shop = Shop::new(platform.gateway(), ANSWER_LIMIT);
     let old: BTreeSet<i64> = before.orders.iter().map(|order| order.id).collect();
     loop {
@@ -35,7 +61,7 @@ pub(super) async fn wait(platform: &Platform, before: &Snapshot, limit: Duration
         }
         if Instant::now() > deadline {
             // Pending orders are the audit's to report; a shop that cannot be read is ours.
-            return left.map(|_| ()).with_context(|| format!("the shop is not quiet after {limit:?}"));
+            return left.map(|_| ()).context("the shop does not become quiet");
         }
         sleep(POLL).await;
     }

@@ -23,7 +23,7 @@ async fn nothing_is_lost(phase: Phase, seconds: u64, services: usize) -> Result<
 
 #[tokio::test]
 async fn microservices_lose_nothing_when_each_is_killed() -> Result<()> {
-    nothing_is_lost(Phase::Microservices, 20, 5).await
+    nothing_is_lost(Phase::Microservices, 12, 5).await
 }
 
 #[tokio::test]

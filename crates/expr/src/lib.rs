@@ -27,8 +27,8 @@ pub use error::{Error, Position};
 pub struct Limits {
     /// Longest source, in bytes. Never more than [`Limits::MAX_SOURCE_BYTES`].
     pub max_source_bytes: usize,
-    /// Most steps of one evaluation. A step is about one value looked at or one operation in a loop; a million take in
-    /// the order of a tenth of a second and, if all of them build values, a hundred megabytes.
+    /// Most steps of one evaluation. A step is about one value looked at or one operation in a loop; a million take a
+    /// few tenths of a second and, if all of them build values, in the order of a hundred megabytes.
     pub max_steps: u64,
 }
 

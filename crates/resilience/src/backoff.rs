@@ -16,15 +16,8 @@ impl Backoff {
     /// which is never more than `max`. `random` is from 0 to 1; it spreads callers that failed together.
     pub fn delay(&self, attempt: u32, random: f64) -> Duration {
         let factor = 1_u32 << attempt.min(31);
-        let whole = self
-            .initial
-            .checked_mul(factor)
-            .map_or(self.max, |grown| grown.min(self.max));
-        let jitter = if random.is_finite() {
-            random.clamp(0.0, 1.0)
-        } else {
-            1.0
-        };
+        let whole = self.initial.checked_mul(factor).map_or(self.max, |grown| grown.min(self.max));
+        let jitter = if random.is_finite() { random.clamp(0.0, 1.0) } else { 1.0 };
         let half = whole / 2;
         half + half.mul_f64(jitter)
     }
@@ -38,13 +31,8 @@ mod tests {
 
     #[test]
     fn it_doubles_up_to_the_cap() {
-        let backoff = Backoff {
-            initial: Duration::from_millis(100),
-            max: Duration::from_secs(1),
-        };
-        let waits: Vec<_> = (0..6)
-            .map(|attempt| backoff.delay(attempt, 1.0).as_millis())
-            .collect();
+        let backoff = Backoff { initial: Duration::from_millis(100), max: Duration::from_secs(1) };
+        let waits: Vec<_> = (0..6).map(|attempt| backoff.delay(attempt, 1.0).as_millis()).collect();
         assert_eq!(waits, [100, 200, 400, 800, 1000, 1000]);
         assert_eq!(backoff.delay(0, 0.0), Duration::from_millis(50));
     }

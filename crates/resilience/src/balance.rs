@@ -33,10 +33,7 @@ pub struct Balancer {
 impl Balancer {
     /// A balancer at its first turn.
     pub fn new(policy: Policy) -> Self {
-        Self {
-            policy,
-            turn: AtomicU64::new(0),
-        }
+        Self { policy, turn: AtomicU64::new(0) }
     }
 
     /// The index of the candidate to use. `random` is 64 random bits. `None` if there is no candidate with a weight.
@@ -87,14 +84,7 @@ fn less_loaded(candidates: &[Candidate], total: u64, random: u64) -> Option<usiz
     // The second is drawn from what remains when the first one's share is cut out.
     let before: u64 = candidates[..first].iter().map(|c| u64::from(c.weight)).sum();
     let point = scale(mix(random), rest);
-    let second = at_point(
-        candidates,
-        if point < before {
-            point
-        } else {
-            point + u64::from(a.weight)
-        },
-    )?;
+    let second = at_point(candidates, if point < before { point } else { point + u64::from(a.weight) })?;
     let b = candidates[second];
     // Compares load per weight without dividing. A tie goes to the first, which was drawn by weight.
     let b_is_lighter =
@@ -119,10 +109,7 @@ fn mix(random: u64) -> u64 {
 fn stride(total: u64) -> u64 {
     let golden = scale(0x9e37_79b9_7f4a_7c15, total);
     // 1 always fits, so the search ends.
-    (1..=golden.max(1))
-        .rev()
-        .find(|&step| gcd(step, total) == 1)
-        .unwrap_or(1)
+    (1..=golden.max(1)).rev().find(|&step| gcd(step, total) == 1).unwrap_or(1)
 }
 
 fn gcd(mut a: u64, mut b: u64) -> u64 {
@@ -139,19 +126,11 @@ mod tests {
     use super::*;
 
     fn idle(weights: &[u32]) -> Vec<Candidate> {
-        weights
-            .iter()
-            .map(|&weight| Candidate {
-                weight,
-                outstanding: 0,
-            })
-            .collect()
+        weights.iter().map(|&weight| Candidate { weight, outstanding: 0 }).collect()
     }
 
     fn picks(balancer: &Balancer, candidates: &[Candidate], count: u64) -> Vec<usize> {
-        (0..count)
-            .filter_map(|i| balancer.pick(candidates, mix(i)))
-            .collect()
+        (0..count).filter_map(|i| balancer.pick(candidates, mix(i))).collect()
     }
 
     fn share(picked: &[usize], of: usize) -> f64 {
@@ -184,39 +163,17 @@ mod tests {
     fn chance_follows_the_weights_when_all_are_idle() {
         for policy in POLICIES {
             let picked = picks(&Balancer::new(policy), &idle(&[1, 3]), 20_000);
-            assert!(
-                (share(&picked, 0) - 0.25).abs() < 0.02,
-                "{policy:?}: {}",
-                share(&picked, 0)
-            );
+            assert!((share(&picked, 0) - 0.25).abs() < 0.02, "{policy:?}: {}", share(&picked, 0));
         }
     }
 
     #[test]
     fn the_less_loaded_of_two_wins() {
         let balancer = Balancer::new(Policy::LeastRequest);
-        let busy = [
-            Candidate {
-                weight: 1,
-                outstanding: 9,
-            },
-            Candidate {
-                weight: 1,
-                outstanding: 2,
-            },
-        ];
+        let busy = [Candidate { weight: 1, outstanding: 9 }, Candidate { weight: 1, outstanding: 2 }];
         assert!(picks(&balancer, &busy, 100).iter().all(|&p| p == 1));
         // Nine requests on ten times the weight is less than two on one.
-        let strong = [
-            Candidate {
-                weight: 10,
-                outstanding: 9,
-            },
-            Candidate {
-                weight: 1,
-                outstanding: 2,
-            },
-        ];
+        let strong = [Candidate { weight: 10, outstanding: 9 }, Candidate { weight: 1, outstanding: 2 }];
         assert!(picks(&balancer, &strong, 100).iter().all(|&p| p == 0));
     }
 

@@ -32,11 +32,7 @@ struct Bucket {
 
 impl Default for RetryBudgetOptions {
     fn default() -> Self {
-        Self {
-            ratio: 0.2,
-            min_per_second: 10.0,
-            burst: 100.0,
-        }
+        Self { ratio: 0.2, min_per_second: 10.0, burst: 100.0 }
     }
 }
 
@@ -44,10 +40,7 @@ impl RetryBudget {
     /// A budget that starts with one second's worth of retries.
     pub fn new(options: RetryBudgetOptions) -> Self {
         let tokens = options.min_per_second.min(options.burst);
-        Self {
-            options,
-            bucket: Mutex::new(Bucket { tokens, filled: None }),
-        }
+        Self { options, bucket: Mutex::new(Bucket { tokens, filled: None }) }
     }
 
     /// Counts a request (not a retry).
@@ -69,9 +62,7 @@ impl RetryBudget {
     }
 
     fn fill(&self, bucket: &mut Bucket, now: Instant) {
-        let elapsed = bucket
-            .filled
-            .map_or(Duration::ZERO, |then| now.saturating_duration_since(then));
+        let elapsed = bucket.filled.map_or(Duration::ZERO, |then| now.saturating_duration_since(then));
         // Callers read the clock before they take the lock, so `now` may lie in the past: never move back.
         bucket.filled = Some(bucket.filled.map_or(now, |then| then.max(now)));
         let earned = elapsed.as_secs_f64() * self.options.min_per_second;
@@ -92,10 +83,7 @@ mod tests {
     #[test]
     fn five_requests_earn_one_retry() {
         let now = Instant::now();
-        let budget = RetryBudget::new(RetryBudgetOptions {
-            min_per_second: 0.0,
-            ..Default::default()
-        });
+        let budget = RetryBudget::new(RetryBudgetOptions { min_per_second: 0.0, ..Default::default() });
         assert!(!budget.withdraw(now));
         (0..50).for_each(|_| budget.deposit(now));
         // Fifty times a fifth, less what binary fractions lose.
@@ -109,11 +97,7 @@ mod tests {
         assert_eq!(drain(&budget, now), 10);
         assert_eq!(drain(&budget, now + Duration::from_secs(2)), 20);
         assert_eq!(drain(&budget, now + Duration::from_hours(1)), 100);
-        assert_eq!(
-            drain(&budget, now),
-            0,
-            "a clock that was read earlier earns nothing"
-        );
+        assert_eq!(drain(&budget, now), 0, "a clock that was read earlier earns nothing");
     }
 
     proptest! {

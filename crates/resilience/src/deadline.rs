@@ -32,20 +32,13 @@ impl Deadline {
             return None;
         }
         // Only too many digits can fail here.
-        Some(
-            value
-                .parse()
-                .map_or(FAR, |millis| Duration::from_millis(millis).min(FAR)),
-        )
+        Some(value.parse().map_or(FAR, |millis| Duration::from_millis(millis).min(FAR)))
     }
 
     /// Writes the `trellis-timeout-ms` header. What is left of the last millisecond counts as a whole one, since 0
     /// means that the time is over.
     pub fn header_value(remaining: Duration) -> String {
-        remaining
-            .as_millis()
-            .max(u128::from(!remaining.is_zero()))
-            .to_string()
+        remaining.as_millis().max(u128::from(!remaining.is_zero())).to_string()
     }
 }
 
@@ -59,16 +52,10 @@ mod tests {
     fn it_passes() {
         let now = Instant::now();
         let deadline = Deadline::after(now, Duration::from_secs(3));
-        assert_eq!(
-            deadline.remaining(now + Duration::from_secs(1)),
-            Some(Duration::from_secs(2))
-        );
+        assert_eq!(deadline.remaining(now + Duration::from_secs(1)), Some(Duration::from_secs(2)));
         assert_eq!(deadline.remaining(now + Duration::from_secs(3)), None);
         assert_eq!(deadline.remaining(now + Duration::from_secs(9)), None);
-        assert_eq!(
-            deadline.min(Deadline::after(now, Duration::ZERO)).remaining(now),
-            None
-        );
+        assert_eq!(deadline.min(Deadline::after(now, Duration::ZERO)).remaining(now), None);
     }
 
     #[test]

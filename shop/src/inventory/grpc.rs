@@ -21,7 +21,7 @@ use proto::inventory_server::{Inventory as Door, InventoryServer};
 
 /// The contract, compiled from `proto/inventory.proto`.
 mod proto {
-    #![expect(unreachable_pub, reason = "generated")]
+    #![expect(clippy::pedantic, unreachable_pub, reason = "generated")]
     tonic::include_proto!("shop.inventory.v1");
 
     /// The contract itself, for reflection.
@@ -82,7 +82,11 @@ impl Door for GrpcDoor {
         let proto::ListRequest { limit, cursor } = request.into_inner();
         let query =
             PageQuery { limit: (limit > 0).then_some(limit), cursor: Some(cursor).filter(|c| !c.is_empty()) };
-        let slice = self.0.list(&query.window().map_err(status)?).await.map_err(status)?;
+        let slice = self
+            .0
+            .list(&query.window().map_err(|error| status(&error))?)
+            .await
+            .map_err(|error| status(&error))?;
         let next_cursor = slice.next.unwrap_or_default();
         Ok(Response::new(proto::ListResponse {
             items: slice.items.into_iter().map(Into::into).collect(),
@@ -91,7 +95,7 @@ impl Door for GrpcDoor {
     }
 
     async fn get(&self, request: Request<proto::GetRequest>) -> Result<Response<proto::Item>, Status> {
-        let item = self.0.get(&request.into_inner().sku).await.map_err(status)?;
+        let item = self.0.get(&request.into_inner().sku).await.map_err(|error| status(&error))?;
         Ok(Response::new(item.into()))
     }
 
@@ -102,7 +106,8 @@ impl Door for GrpcDoor {
         let proto::ReserveRequest { id, items } = request.into_inner();
         let items =
             items.into_iter().map(|line| model::Line { sku: line.sku, quantity: line.quantity }).collect();
-        let reserved = self.0.reserve(ReserveInput { id: parse(&id)?, items }).await.map_err(status)?;
+        let reserved =
+            self.0.reserve(ReserveInput { id: parse(&id)?, items }).await.map_err(|error| status(&error))?;
         Ok(Response::new(reserved.reservation.into()))
     }
 
@@ -110,7 +115,8 @@ impl Door for GrpcDoor {
         &self,
         request: Request<proto::ReleaseRequest>,
     ) -> Result<Response<proto::Reservation>, Status> {
-        let released = self.0.release(parse(&request.into_inner().id)?).await.map_err(status)?;
+        let released =
+            self.0.release(parse(&request.into_inner().id)?).await.map_err(|error| status(&error))?;
         Ok(Response::new(released.into()))
     }
 }
@@ -146,7 +152,7 @@ fn parse(id: &str) -> Result<Uuid, Status> {
 }
 
 /// The same refusal in gRPC's words. The message begins with the stable code.
-fn status(error: core::Error) -> Status {
+fn status(error: &core::Error) -> Status {
     let text = format!("{}: {}", error.code().id, error.detail());
     match error.code() {
         OUT_OF_STOCK | RESERVATION_RELEASED => Status::failed_precondition(text),
@@ -156,7 +162,7 @@ fn status(error: core::Error) -> Status {
             (409, _) => Status::already_exists(text),
             (_, Retry::After(_)) => Status::unavailable(text),
             _ => {
-                tracing::error!(error = chain(&error), "a gRPC call failed");
+                tracing::error!(error = chain(error), "a gRPC call failed");
                 Status::internal(text)
             }
         },

@@ -135,7 +135,7 @@ async fn no_piece_is_sold_twice(store: Store) {
     });
     let got = join_all(wants).await;
     assert_eq!(got.iter().filter(|got| got.is_ok()).count(), 10);
-    assert!(got.iter().flat_map(|got| got.as_ref().err()).all(|error| error.code() == OUT_OF_STOCK));
+    assert!(got.iter().filter_map(|got| got.as_ref().err()).all(|error| error.code() == OUT_OF_STOCK));
     assert_eq!((shelf.available("a").await, shelf.available("b").await), (0, 0));
 }
 

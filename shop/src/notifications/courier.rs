@@ -12,14 +12,15 @@ use super::model::{Message, Status};
 use super::repository::Repository;
 use super::transport::Transport;
 use crate::backoff::Backoff;
+use crate::time;
 
 const BATCH: i64 = 32;
 const PARALLEL: usize = 4;
 /// How often to look for messages whose time has come; new ones are announced.
 const INTERVAL: Duration = Duration::from_secs(1);
 /// A message is delivered again if nobody has said within this time what came of it.
-const LEASE: Duration = Duration::from_secs(60);
-const BACKOFF: Backoff = Backoff { first: Duration::from_secs(1), most: Duration::from_secs(300) };
+const LEASE: Duration = Duration::from_mins(1);
+const BACKOFF: Backoff = Backoff { first: Duration::from_secs(1), most: Duration::from_mins(5) };
 
 /// The task that delivers.
 pub(super) struct Courier {
@@ -51,7 +52,7 @@ impl Courier {
     /// Delivers what is due; how many messages that were.
     pub(super) async fn round(&self) -> usize {
         let now_ms = self.clock.unix_millis();
-        let messages = match self.repository.claim(BATCH, now_ms, now_ms + LEASE.as_millis() as i64).await {
+        let messages = match self.repository.claim(BATCH, now_ms, time::after(now_ms, LEASE)).await {
             Ok(messages) => messages,
             Err(error) => {
                 tracing::warn!(error = chain(&error), "mail waits: the queue cannot be read");
@@ -73,7 +74,7 @@ impl Courier {
                 let wait = BACKOFF.wait(attempts, fastrand::f64());
                 tracing::warn!(message = %message.id, attempts, is_over, error = error.reason, "a mail was not delivered");
                 let status = if is_over { Status::Failed } else { Status::Queued };
-                let due_ms = now_ms + wait.as_millis() as i64;
+                let due_ms = time::after(now_ms, wait);
                 self.repository.settle(message.id, status, attempts, Some(error.reason), due_ms).await
             }
         };

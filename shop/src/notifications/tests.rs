@@ -100,7 +100,7 @@ async fn a_message_becomes_a_file(store: Store) {
     assert_eq!(fixture.status(&message).await, (Status::Sent, 1));
 
     let name = format!("{}.eml", message.id);
-    assert_eq!(fixture.files(), [name.clone()]);
+    assert_eq!(fixture.files(), std::slice::from_ref(&name));
     let mail = std::fs::read_to_string(fixture.folder.path().join("mail").join(name)).unwrap();
     for part in [
         "To: alice@example.com",

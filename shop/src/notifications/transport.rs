@@ -86,7 +86,7 @@ fn compose(from: &Mailbox, message: &Message) -> Result<lettre::Message, Box<dyn
     let created = UNIX_EPOCH + Duration::from_millis(message.created_ms.try_into()?);
     let mail = MessageBuilder::new()
         .message_id(Some(format!("<{}@{}>", message.id, from.email.domain())))
-        .header(Date::new(created.into()))
+        .header(Date::new(created))
         .from(from.clone())
         .to(Mailbox::new(None, to))
         .subject(&message.subject)

@@ -1,7 +1,6 @@
 //! What an order is, and what a client asks for.
 
 use std::collections::BTreeSet;
-use std::fmt::Write;
 
 use serde::{Deserialize, Serialize};
 use sha2::{Digest, Sha256};
@@ -9,6 +8,7 @@ use trellis_sdk::core::error::Result;
 use trellis_sdk::database::{Error, FromRow, Row};
 use trellis_sdk::http::invalid;
 
+use crate::hex;
 use crate::money::Money;
 use crate::token::Token;
 
@@ -141,10 +141,7 @@ impl NewOrder {
             hash.update(&line.sku);
         }
         hash.update(self.payment_token.reveal());
-        hash.finalize().iter().fold(String::new(), |mut text, byte| {
-            let _ = write!(text, "{byte:02x}");
-            text
-        })
+        hex::encode(&hash.finalize())
     }
 }
 

@@ -11,6 +11,7 @@ use trellis_sdk::runtime::{Shutdown, WallClock};
 use super::repository::{Outbox, Posted};
 use super::saga::{Fault, Remotes};
 use crate::backoff::Backoff;
+use crate::time;
 
 const BATCH: i64 = 64;
 const PARALLEL: usize = 8;
@@ -47,7 +48,7 @@ impl<R: Remotes> Postman<R> {
     /// Hands on what is due; how many mails that were.
     pub(super) async fn round(&self) -> usize {
         let now_ms = self.clock.unix_millis();
-        let mails = match self.outbox.claim(BATCH, now_ms, now_ms + LEASE.as_millis() as i64).await {
+        let mails = match self.outbox.claim(BATCH, now_ms, time::after(now_ms, LEASE)).await {
             Ok(mails) => mails,
             Err(error) => {
                 tracing::warn!(error = chain(&error), "mail waits: the outbox cannot be read");
@@ -75,9 +76,7 @@ impl<R: Remotes> Postman<R> {
                     "mail waits: the notifications do not take it"
                 );
                 let due = BACKOFF.wait(tries, fastrand::f64());
-                self.outbox
-                    .postpone(posted.id, tries, self.clock.unix_millis() + due.as_millis() as i64)
-                    .await
+                self.outbox.postpone(posted.id, tries, time::after(self.clock.unix_millis(), due)).await
             }
         };
         if let Err(error) = written {

@@ -22,6 +22,7 @@ use crate::inventory::tests::Shelf;
 use crate::money::Money;
 use crate::payments::tests::Till;
 use crate::testing::Tables;
+use crate::time;
 use crate::token::Token;
 
 /// Everything in one database, as in the monolith.
@@ -114,13 +115,8 @@ impl World {
             remotes.shelf.put(sku, available, minor).await;
         }
         let at_once = Backoff { first: Duration::ZERO, most: Duration::ZERO };
-        let policy = Policy {
-            patience,
-            retry: at_once,
-            undo: at_once,
-            tidy: Duration::from_secs(60),
-            max_claims: 100,
-        };
+        let policy =
+            Policy { patience, retry: at_once, undo: at_once, tidy: Duration::from_mins(1), max_claims: 100 };
         Self { store, clock: WallClock::fixed(START), remotes: Arc::new(remotes), policy }
     }
 
@@ -149,7 +145,7 @@ impl World {
 
     /// Lets every lease end.
     pub(super) fn pass_lease(&self) {
-        self.clock.set(self.clock.unix_millis() + LEASE.as_millis() as i64);
+        self.clock.set(time::after(self.clock.unix_millis(), LEASE));
     }
 
     pub(super) async fn count(&self, sql: &'static str) -> i64 {

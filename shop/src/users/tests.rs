@@ -67,7 +67,7 @@ async fn of_many_with_one_address_one_wins(store: Store) {
     let users = users(store);
     let made = join_all((0..20).map(|i| users.create(input(&format!("User {i}"), "same@example.com")))).await;
     assert_eq!(made.iter().filter(|made| made.is_ok()).count(), 1);
-    assert!(made.iter().flat_map(|made| made.as_ref().err()).all(|error| error.code() == EMAIL_TAKEN));
+    assert!(made.iter().filter_map(|made| made.as_ref().err()).all(|error| error.code() == EMAIL_TAKEN));
 }
 
 async fn pages_follow_each_other(store: Store) {

@@ -24,6 +24,13 @@ struct Repeatable {
     headers: HeaderMap,
 }
 
+/// How long an answer is waited for, and whose fault it is when it does not come.
+#[derive(Clone, Copy)]
+struct Patience {
+    deadline: Instant,
+    was_long: bool,
+}
+
 impl Cluster {
     /// Sends `request` and waits up to `within` for the response's head; the body follows in its own time.
     ///
@@ -31,7 +38,8 @@ impl Cluster {
     /// another instance if a connection fails, and is sent again only if nothing of it can have arrived, or if it is
     /// idempotent without a body and a kept connection broke. Errors are those of the TRL1003 to TRL1008 group.
     pub async fn call(&self, mut request: Request<Body>, within: Duration) -> Result<Answer> {
-        let deadline = Instant::now() + within;
+        let patience = Patience::new(within, self.options.blame_after);
+        let deadline = patience.deadline;
         *request.version_mut() = Version::HTTP_11;
         *request.uri_mut() = origin_form(request.uri());
         let members = self.members();
@@ -48,7 +56,7 @@ impl Cluster {
                 Ok(Ok(connection)) => {
                     address(&mut request, authority)?;
                     let response =
-                        self.exchange(connection, request, authority, deadline, &mut attempt).await?;
+                        self.exchange(connection, request, authority, patience, &mut attempt).await?;
                     let response = response.map(|body| on_end_or_drop(body, attempt));
                     return Ok(Answer { response, instance: member.endpoint.id.clone(), attempts });
                 }
@@ -57,7 +65,7 @@ impl Cluster {
                     last =
                         Some(self.error(codes::CONNECT_FAILED, "does not accept connections").because(error));
                 }
-                Err(_) => return Err(self.late(&mut attempt)),
+                Err(_) => return Err(self.late(patience, &mut attempt)),
             }
         }
         Err(last.unwrap_or_else(|| self.error(codes::CONNECT_FAILED, "does not accept connections")))
@@ -69,9 +77,10 @@ impl Cluster {
         mut connection: Connection,
         mut request: Request<Body>,
         authority: &Arc<str>,
-        deadline: Instant,
+        patience: Patience,
         attempt: &mut Attempt,
     ) -> Result<http::Response<Body>> {
+        let deadline = patience.deadline;
         let left = deadline.saturating_duration_since(Instant::now());
         request.headers_mut().insert(headers::TIMEOUT_MS, HeaderValue::from(left.as_millis() as u64));
         loop {
@@ -88,12 +97,12 @@ impl Cluster {
                     Some(spare) if !error.is_parse() => spare.request(),
                     _ => return Err(self.broken(error, attempt)),
                 },
-                Err(_) => return Err(self.late(attempt)),
+                Err(_) => return Err(self.late(patience, attempt)),
             };
             connection = match timeout_at(deadline, self.pool.connect(authority)).await {
                 Ok(Ok(connection)) => connection,
                 Ok(Err(error)) => return Err(self.gone(attempt).because(error)),
-                Err(_) => return Err(self.late(attempt)),
+                Err(_) => return Err(self.late(patience, attempt)),
             };
         }
     }
@@ -125,13 +134,23 @@ impl Cluster {
         self.error(codes::CONNECT_FAILED, "closed the connection before the request was sent")
     }
 
-    fn late(&self, attempt: &mut Attempt) -> Error {
-        attempt.verdict(Outcome::Failure, now());
+    fn late(&self, patience: Patience, attempt: &mut Attempt) -> Error {
+        attempt.verdict(patience.verdict(), now());
         self.error(codes::UPSTREAM_TIMEOUT, "did not answer in time")
     }
 
     fn error(&self, code: Code, what: &str) -> Error {
         Error::new(code, format!("{} {what}", self.name)).with("service", self.name.as_str())
+    }
+}
+
+impl Patience {
+    fn new(within: Duration, blame_after: Duration) -> Self {
+        Self { deadline: Instant::now() + within, was_long: within >= blame_after }
+    }
+
+    fn verdict(self) -> Outcome {
+        if self.was_long { Outcome::Failure } else { Outcome::Ignored }
     }
 }
 

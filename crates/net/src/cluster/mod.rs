@@ -4,6 +4,8 @@ mod call;
 mod members;
 mod target;
 
+use std::time::Duration;
+
 use arc_swap::ArcSwap;
 use http::Response;
 use trellis_core::model::Gateway;
@@ -25,6 +27,9 @@ pub struct ClusterOptions {
     pub breaker: BreakerOptions,
     /// Most other instances that are tried after a connection fails.
     pub connect_retries: u32,
+    /// An instance that had less time than this to answer is not blamed for a timeout: a caller that allows a
+    /// millisecond must not open a breaker for everybody.
+    pub blame_after: Duration,
 }
 
 /// Calls a service or a fixed set of addresses. Cheap to read from many tasks; the state of an instance (breaker,
@@ -68,6 +73,7 @@ impl From<&Gateway> for ClusterOptions {
             policy: Policy::LeastRequest,
             breaker: BreakerOptions::from(&model.breaker),
             connect_retries: model.connect_retries,
+            blame_after: Duration::from_secs(1).min(model.timeout.0),
         }
     }
 }

@@ -75,6 +75,16 @@ async fn an_answer_that_does_not_come_is_a_timeout() {
     assert_eq!(error.code(), codes::UPSTREAM_TIMEOUT);
 }
 
+#[tokio::test]
+async fn impatience_does_not_open_a_breaker() {
+    let silent = raw(async |mut stream| while head(&mut stream).await.is_some() {}).await;
+    let cluster = cluster(&Pool::default(), &[silent]);
+    for _ in 0..10 {
+        let error = cluster.call(request(Method::GET, "/"), Duration::from_millis(1)).await.unwrap_err();
+        assert_eq!(error.code(), codes::UPSTREAM_TIMEOUT);
+    }
+}
+
 /// A server that answers the first request of a connection and breaks it at the second.
 async fn tires(asked: Arc<AtomicU32>) -> std::net::SocketAddr {
     raw(move |mut stream| {

@@ -314,3 +314,19 @@ fn without_modules_every_service_may_register_itself() {
     assert!(compile(&model(text)).is_ok());
     assert!(compile(&model(&with_shop(text))).is_err());
 }
+
+proptest::proptest! {
+    #[test]
+    fn any_text_in_any_place_is_survived(path in "/?\\PC{0,20}", rewrite in "/?[a-z/*%{}]{0,12}", get in "/\\PC{0,20}", endpoint in "\\PC{0,12}") {
+        let mut model = model(&with_shop(
+            "[[route]]\npath = '/'\nservice = 'users'\n[[route]]\npath = '/'\n[route.aggregate]\nusers = { service = 'users', get = '/' }",
+        ));
+        model.cluster[0].endpoints.push(endpoint);
+        model.route[0].path = path.clone();
+        model.route[0].rewrite = Some(rewrite);
+        model.route[1].aggregate.as_mut().unwrap().parts.get_mut("users").unwrap().get = get;
+        if let Ok(table) = compile(&model) {
+            let _ = table.lookup(&http::Method::GET, &path);
+        }
+    }
+}

@@ -6,9 +6,8 @@ use crate::support::{TestGateway, echo};
 
 async fn shop() -> TestGateway {
     let (users, orders) = (echo().await, echo().await);
-    let gateway = TestGateway::start(
-        &format!(
-            r#"
+    let gateway = TestGateway::start(&format!(
+        r#"
         [module.users]
         routes = ["/users/**"]
         [module.orders]
@@ -23,14 +22,12 @@ async fn shop() -> TestGateway {
         path = "/api/orders"
         methods = ["GET", "POST"]
         service = "orders"
-        rewrite = "/all?"
+        rewrite = "/all"
         [[route]]
         path = "/fixed/**"
         cluster = "fixed"
         "#
-        )
-        .replace("/all?", "/all"),
-    )
+    ))
     .await;
     gateway.registry.set("users", &[users]);
     gateway.registry.set("orders", &[orders]);

@@ -123,13 +123,7 @@ impl Breaker {
             successes: options.successes.max(1),
             ..options
         };
-        Self {
-            inner: Arc::new(Inner {
-                options,
-                word: AtomicU64::new(0),
-                tripped: Mutex::default(),
-            }),
-        }
+        Self { inner: Arc::new(Inner { options, word: AtomicU64::new(0), tripped: Mutex::default() }) }
     }
 
     /// Asks for leave to send one request.
@@ -147,20 +141,11 @@ impl Breaker {
             return Err(Open { retry_after });
         }
         if tripped.probes >= self.inner.options.probes {
-            return Err(Open {
-                retry_after: self.inner.options.open_for.min(PROBE_WAIT),
-            });
+            return Err(Open { retry_after: self.inner.options.open_for.min(PROBE_WAIT) });
         }
         tripped.probes += 1;
-        let probe = Probe {
-            breaker: Arc::clone(&self.inner),
-            period,
-            settled: false,
-        };
-        Ok(Admission {
-            period,
-            probe: Some(probe),
-        })
+        let probe = Probe { breaker: Arc::clone(&self.inner), period, settled: false };
+        Ok(Admission { period, probe: Some(probe) })
     }
 
     /// Says how an admitted request ended.
@@ -198,9 +183,7 @@ impl Inner {
             (current == period && failures != 0 && failures != TRIPPED).then(|| pack(period, 0))
         };
         // Most of the time there is nothing to reset: then this is a load and no store.
-        let _ = self
-            .word
-            .fetch_update(Ordering::AcqRel, Ordering::Acquire, failing);
+        let _ = self.word.fetch_update(Ordering::AcqRel, Ordering::Acquire, failing);
     }
 
     fn count_failure(&self, period: u32, now: Instant) {
@@ -212,16 +195,9 @@ impl Inner {
             }
             let last = failures + 1 >= self.options.failures;
             let mut tripped = last.then(|| lock(&self.tripped));
-            let next = if last {
-                pack(period.wrapping_add(1), TRIPPED)
-            } else {
-                pack(period, failures + 1)
-            };
+            let next = if last { pack(period.wrapping_add(1), TRIPPED) } else { pack(period, failures + 1) };
             // A success that comes in between has broken the run: then this fails, and the count starts over.
-            match self
-                .word
-                .compare_exchange_weak(word, next, Ordering::AcqRel, Ordering::Acquire)
-            {
+            match self.word.compare_exchange_weak(word, next, Ordering::AcqRel, Ordering::Acquire) {
                 Ok(_) => {
                     if let Some(tripped) = &mut tripped {
                         tripped.reopen(self.options.open_for, now);
@@ -243,14 +219,12 @@ impl Inner {
             (Outcome::Success, _) => tripped.successes += 1,
             (Outcome::Failure, Some(now)) => {
                 tripped.reopen(self.options.open_for, now);
-                self.word
-                    .store(pack(period.wrapping_add(1), TRIPPED), Ordering::Release);
+                self.word.store(pack(period.wrapping_add(1), TRIPPED), Ordering::Release);
             }
             _ => {}
         }
         if tripped.successes >= self.options.successes {
-            self.word
-                .store(pack(period.wrapping_add(1), 0), Ordering::Release);
+            self.word.store(pack(period.wrapping_add(1), 0), Ordering::Release);
         }
     }
 }
@@ -261,11 +235,7 @@ impl Tripped {
     fn reopen(&mut self, open_for: Duration, now: Instant) {
         // A year is for ever here, and keeps clear of the clock's end.
         let open_for = open_for.min(Duration::from_hours(365 * 24));
-        *self = Self {
-            until: Some(now + open_for),
-            probes: 0,
-            successes: 0,
-        };
+        *self = Self { until: Some(now + open_for), probes: 0, successes: 0 };
     }
 
     /// How long it still refuses everything.

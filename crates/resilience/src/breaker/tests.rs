@@ -3,12 +3,7 @@ use proptest::prelude::*;
 use super::*;
 
 const OPEN_FOR: Duration = Duration::from_secs(5);
-const OPTIONS: BreakerOptions = BreakerOptions {
-    failures: 3,
-    open_for: OPEN_FOR,
-    probes: 2,
-    successes: 2,
-};
+const OPTIONS: BreakerOptions = BreakerOptions { failures: 3, open_for: OPEN_FOR, probes: 2, successes: 2 };
 
 fn send(breaker: &Breaker, outcome: Outcome, now: Instant) {
     let admission = breaker.admit(now).unwrap();
@@ -34,13 +29,8 @@ fn failures_in_a_row_open_it() {
 fn a_success_starts_the_count_over_and_an_ignored_one_does_not() {
     let now = Instant::now();
     let breaker = Breaker::new(OPTIONS);
-    for outcome in [
-        Outcome::Failure,
-        Outcome::Failure,
-        Outcome::Success,
-        Outcome::Failure,
-        Outcome::Failure,
-    ] {
+    for outcome in [Outcome::Failure, Outcome::Failure, Outcome::Success, Outcome::Failure, Outcome::Failure]
+    {
         send(&breaker, outcome, now);
     }
     assert_eq!(breaker.state(now), State::Closed);
@@ -112,10 +102,7 @@ fn outcomes_from_an_earlier_period_say_nothing() {
     let (one, two) = (breaker.admit(later).unwrap(), breaker.admit(later).unwrap());
     breaker.record(stale_probe, Outcome::Failure, later);
     assert_eq!(breaker.state(later), State::HalfOpen);
-    assert!(
-        breaker.admit(later).is_err(),
-        "the stale probe frees no slot of this period"
-    );
+    assert!(breaker.admit(later).is_err(), "the stale probe frees no slot of this period");
     drop((one, two));
 
     // And once it has closed again, old failures do not open it.
@@ -129,12 +116,8 @@ fn outcomes_from_an_earlier_period_say_nothing() {
 #[test]
 fn zero_counts_are_taken_as_one() {
     let now = Instant::now();
-    let breaker = Breaker::new(BreakerOptions {
-        failures: 0,
-        open_for: Duration::ZERO,
-        probes: 0,
-        successes: 0,
-    });
+    let breaker =
+        Breaker::new(BreakerOptions { failures: 0, open_for: Duration::ZERO, probes: 0, successes: 0 });
     send(&breaker, Outcome::Failure, now);
     assert_eq!(breaker.state(now), State::HalfOpen);
     send(&breaker, Outcome::Success, now);
@@ -154,10 +137,7 @@ fn threads_never_lose_a_slot_or_exceed_the_bound() {
                     let Ok(admission) = breaker.admit(now) else {
                         continue;
                     };
-                    assert!(
-                        probes.fetch_add(1, Ordering::SeqCst) < 2,
-                        "more probes at once than allowed"
-                    );
+                    assert!(probes.fetch_add(1, Ordering::SeqCst) < 2, "more probes at once than allowed");
                     probes.fetch_sub(1, Ordering::SeqCst);
                     drop(admission);
                 }
@@ -210,14 +190,7 @@ impl Model {
     }
 
     fn enter(&mut self, state: State) {
-        *self = Self {
-            state,
-            failures: 0,
-            probes: 0,
-            successes: 0,
-            period: self.period + 1,
-            ..*self
-        };
+        *self = Self { state, failures: 0, probes: 0, successes: 0, period: self.period + 1, ..*self };
     }
 }
 

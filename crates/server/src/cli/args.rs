@@ -100,15 +100,6 @@ Examples:
     },
     /// Print the version.
     Version,
-    /// Becomes a module's program; started by `up`.
-    #[command(hide = true, disable_help_flag = true)]
-    Launch {
-        #[arg(trailing_var_arg = true, allow_hyphen_values = true)]
-        args: Vec<std::ffi::OsString>,
-    },
-    /// Ends what `up` left behind; started by `up`.
-    #[command(hide = true)]
-    Guardian,
 }
 
 #[derive(Debug, Subcommand)]

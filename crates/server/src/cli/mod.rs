@@ -4,6 +4,7 @@ mod args;
 mod client;
 mod config;
 mod explain;
+pub(crate) mod helper;
 mod manifest;
 mod output;
 mod overrides;
@@ -12,7 +13,6 @@ mod status;
 mod summary;
 mod up;
 
-use std::io;
 use std::path::PathBuf;
 use std::process::ExitCode;
 
@@ -26,6 +26,10 @@ use args::{Cli, Command, Config};
 
 /// Runs the command line of this process.
 pub fn main() -> ExitCode {
+    let mut words = std::env::args_os().skip(1);
+    if let Some(role) = words.next().and_then(|word| helper::Role::from_word(&word)) {
+        return role.play(words);
+    }
     let matches = Cli::command().get_matches();
     let cli = match Cli::from_arg_matches(&matches) {
         Ok(cli) => cli,
@@ -64,16 +68,6 @@ fn run(cli: Cli, matches: &ArgMatches) -> Result<ExitCode, Error> {
         }
         Command::Version if json => output::print_json(&json!({ "version": crate::VERSION }))?,
         Command::Version => output::print(&format!("trellis {}\n", crate::VERSION))?,
-        Command::Launch { args } => {
-            let error = trellis_supervisor::launch::run(args.into_iter());
-            return Err(Error::new(codes::COMMAND_NOT_FOUND, error.to_string()));
-        }
-        Command::Guardian => {
-            let failed = |error: io::Error| {
-                Error::new(codes::INTERNAL, "a process that was left behind is not ended").because(error)
-            };
-            trellis_supervisor::guardian::run().map_err(failed)?;
-        }
     }
     Ok(ExitCode::SUCCESS)
 }

@@ -1,7 +1,7 @@
 //! What a command writes, and where.
 
 use std::fmt::Write as _;
-use std::io::{self, IsTerminal as _, Write as _};
+use std::io::{self, Write as _};
 
 use comfy_table::{ContentArrangement, Table, presets};
 use serde::Serialize;
@@ -27,6 +27,9 @@ pub(crate) fn print_json(value: &impl Serialize) -> Result<(), Error> {
     print(&(text + "\n"))
 }
 
+/// Narrowest terminal that a table is made to fit.
+const NARROWEST: u16 = 100;
+
 /// A table that fits the terminal; without one, plain columns for other programs.
 pub(crate) fn table<const N: usize>(
     header: [&str; N],
@@ -34,10 +37,11 @@ pub(crate) fn table<const N: usize>(
 ) -> String {
     let mut table = Table::new();
     table.load_style(presets::NOTHING).set_header(header);
-    if io::stdout().is_terminal() {
+    // Columns too narrow to read are worse than lines that the terminal breaks.
+    if table.width().is_some_and(|width| width >= NARROWEST) {
         table.set_content_arrangement(ContentArrangement::Dynamic);
     } else {
-        table.set_content_arrangement(ContentArrangement::Disabled).force_no_tty();
+        table.set_content_arrangement(ContentArrangement::Disabled);
     }
     table.add_rows(rows);
     for column in table.column_iter_mut() {

@@ -1,7 +1,9 @@
 //! The log of the platform, with the lines its modules write: for people on a terminal, as JSON lines elsewhere.
 
-mod format;
+mod fields;
 mod line;
+mod people;
+mod programs;
 
 use std::io::{self, IsTerminal as _};
 
@@ -23,9 +25,9 @@ pub fn start(filter: &str) -> Result<(), Error> {
     })?;
     let subscriber = tracing_subscriber::fmt().with_env_filter(filter).with_writer(io::stderr);
     let started = if io::stderr().is_terminal() {
-        subscriber.event_format(format::ForPeople).try_init()
+        subscriber.event_format(people::ForPeople).try_init()
     } else {
-        subscriber.with_ansi(false).event_format(format::ForPrograms).try_init()
+        subscriber.with_ansi(false).event_format(programs::ForPrograms).try_init()
     };
     started.map_err(|error| Error::new(codes::INTERNAL, "the log cannot be started").because(error))
 }

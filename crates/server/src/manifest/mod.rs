@@ -67,7 +67,7 @@ impl Manifest {
                 if mistakes.is_empty() {
                     return Ok(Self { model, directory: folder.to_owned(), written: None });
                 }
-                let nothing = Text { name: folder.display().to_string(), text: String::new() };
+                let nothing = Text::new(folder.display().to_string(), String::new());
                 return Err(Failure::Mistaken(Box::new(Report::new(nothing, None, mistakes))));
             }
         };
@@ -83,8 +83,8 @@ impl Manifest {
         directory: PathBuf,
         overrides: &Overrides,
     ) -> Result<Self, Report> {
-        let text = Text { name: name.to_owned(), text };
-        let (document, errors) = DeTable::parse_recoverable(&text.text);
+        let text = Text::new(name.to_owned(), text);
+        let (document, errors) = DeTable::parse_recoverable(&text.content);
         if !errors.is_empty() {
             // What a broken line was meant to say is a guess; the rest is checked once it reads.
             let mistakes = errors.iter().map(|error| syntax(&text, error)).collect();
@@ -160,7 +160,7 @@ fn read(path: &FilePath, name: &str) -> Result<String, Error> {
 }
 
 fn syntax(text: &Text, error: &toml::de::Error) -> Mistake {
-    let span = error.span().unwrap_or(text.text.len()..text.text.len());
+    let span = error.span().unwrap_or(text.content.len()..text.content.len());
     let (message, expected) = match error.message().split_once(", expected ") {
         Some((message, expected)) => (message, expected),
         None => (error.message(), ""),

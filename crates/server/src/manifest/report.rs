@@ -10,6 +10,9 @@ use super::mistake::{Mistake, Place};
 use super::text::{Position, Text};
 use super::tree::Node;
 
+/// Most mistakes that people are shown at once.
+const RENDERED: usize = 500;
+
 /// Why a manifest cannot be used: every mistake, in the order of the text.
 #[derive(Debug, Clone)]
 pub struct Report {
@@ -88,12 +91,13 @@ impl Report {
     pub fn render(&self, colour: bool) -> String {
         let renderer = if colour { Renderer::styled() } else { Renderer::plain() };
         let mut text = String::new();
-        for (span, mistake) in &self.mistakes {
+        for (span, mistake) in self.mistakes.iter().take(RENDERED) {
             text.push_str(&renderer.render(&[self.group(span.as_ref(), mistake)]));
             text.push_str("\n\n");
         }
         let count = match self.len() {
             1 => "1 mistake".to_owned(),
+            n if n > RENDERED => format!("{n} mistakes, {RENDERED} of them shown (--json lists all)"),
             n => format!("{n} mistakes"),
         };
         text + &format!("{}: {count}; `trellis explain {}` tells more\n", self.text.name, self.code().id)
@@ -119,14 +123,15 @@ impl Report {
         let title = Level::ERROR.primary_title(mistake.message()).id(mistake.code.id);
         let mut group = match span {
             Some(span) => {
-                let caret = AnnotationKind::Primary.span(self.text.first_line_of(span.clone()));
+                let line = self.text.line_of(span);
+                let caret = AnnotationKind::Primary.span(line.caret);
                 let caret = match label(mistake) {
                     Some(label) => caret.label(label),
                     None => caret,
                 };
-                title.element(
-                    Snippet::source(self.shown.as_str()).path(self.text.name.as_str()).annotation(caret),
-                )
+                // Only the line: the whole text would be looked through once for each mistake.
+                let source = Snippet::source(&self.shown[line.bytes]).line_start(line.number);
+                title.element(source.path(self.text.name.as_str()).annotation(caret))
             }
             None => match label(mistake) {
                 Some(label) => title.element(Level::NOTE.message(label)),

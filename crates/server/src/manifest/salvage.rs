@@ -12,23 +12,41 @@ use super::path::{Path, Segment};
 pub(crate) struct Salvage {
     /// What is left.
     pub model: AppModel,
-    broken: Vec<Path>,
-    /// Lists of tables that lost items, and where their items were.
-    moved: Vec<(&'static str, Vec<usize>)>,
+    /// What the mistakes are about.
+    broken: BTreeSet<Path>,
+    /// The tables and lists that have one of them directly in them.
+    around: BTreeSet<Path>,
+    lists: Vec<List>,
+}
+
+/// A list of tables without those that have a mistake.
+struct List {
+    name: &'static str,
+    /// Where the items that are left were before.
+    kept: Vec<usize>,
+    /// Whether it has fewer than before.
+    lessened: bool,
 }
 
 /// Leaves out of `document` what `mistakes` are about. None if nothing useful is left.
 pub(crate) fn salvage(mut document: Value, mistakes: &[Mistake]) -> Option<Salvage> {
-    let broken: Vec<_> = mistakes.iter().filter_map(|mistake| mistake.path().cloned()).collect();
-    let moved = ["route", "cluster"]
-        .into_iter()
-        .filter_map(|list| Some((list, drop_items(document.get_mut(list)?.as_array_mut()?, list, &broken))))
-        .collect();
+    let broken: BTreeSet<_> = mistakes.iter().filter_map(|mistake| mistake.path().cloned()).collect();
+    let mut lists = Vec::new();
+    for name in ["route", "cluster"] {
+        if let Some(items) = document.get_mut(name).and_then(Value::as_array_mut) {
+            let before = items.len();
+            let kept = drop_items(items, name, &broken);
+            lists.push(List { name, lessened: kept.len() < before, kept });
+        }
+    }
     for path in &broken {
         remove(&mut document, path);
     }
     let model = serde_json::from_value(document).ok()?;
-    Some(Salvage { model, broken, moved })
+    // A list that lost items may lack what somebody names.
+    let lessened = lists.iter().filter(|list| list.lessened).map(|list| Path::keys([list.name]));
+    let around = broken.iter().map(Path::parent).chain(lessened).collect();
+    Some(Salvage { model, broken, around, lists })
 }
 
 impl Salvage {
@@ -41,25 +59,38 @@ impl Salvage {
                 mistake
             })
             .filter(|mistake| {
-                let own = mistake.path().is_some_and(|path| self.broken.iter().any(|b| related(path, b)));
-                let ground =
-                    mistake.rests_on.iter().any(|path| self.broken.iter().any(|b| ground_broken(path, b)));
+                let own = mistake.path().is_some_and(|path| self.is_related(path));
+                let ground = mistake.rests_on.iter().any(|path| self.is_doubtful(path));
                 !own && !ground && !self.tells_a_moved_place(mistake)
             })
             .collect()
     }
 
+    /// Whether something broken is `path`, around it or within it.
+    fn is_related(&self, path: &Path) -> bool {
+        let next = self.broken.range(path..).next();
+        self.is_within_broken(path) || next.is_some_and(|broken| broken.0.starts_with(&path.0))
+    }
+
+    /// Whether something broken is `path`, around it, or a key directly in it.
+    fn is_doubtful(&self, path: &Path) -> bool {
+        self.is_within_broken(path) || self.around.contains(path)
+    }
+
+    fn is_within_broken(&self, path: &Path) -> bool {
+        (0..=path.0.len()).any(|length| self.broken.contains(&Path(path.0[..length].to_vec())))
+    }
+
     /// Whether its words name an item of a list whose items are not where they were.
     fn tells_a_moved_place(&self, mistake: &Mistake) -> bool {
         let Found::Told(text) = &mistake.found else { return false };
-        let shifted = |kept: &[usize]| kept.iter().enumerate().any(|(now, before)| now != *before);
-        self.moved.iter().any(|(list, kept)| shifted(kept) && text.contains(&format!("{list}[")))
+        self.lists.iter().any(|list| list.lessened && text.contains(&format!("{}[", list.name)))
     }
 
     fn original(&self, path: &Path) -> Path {
         let mut path = path.clone();
         if let [Segment::Key(list), Segment::Index(index), ..] = path.0.as_mut_slice() {
-            let kept = self.moved.iter().find(|(name, _)| name == list).map(|(_, kept)| kept);
+            let kept = self.lists.iter().find(|known| known.name == list).map(|known| &known.kept);
             if let Some(before) = kept.and_then(|kept| kept.get(*index)) {
                 *index = *before;
             }
@@ -68,18 +99,8 @@ impl Salvage {
     }
 }
 
-/// One is within the other.
-fn related(a: &Path, b: &Path) -> bool {
-    a.0.starts_with(&b.0) || b.0.starts_with(&a.0)
-}
-
-/// `broken` is `path` or around it, or a key directly in it.
-fn ground_broken(path: &Path, broken: &Path) -> bool {
-    path.0.starts_with(&broken.0) || broken.parent() == *path
-}
-
 /// Drops the items that have a mistake; gives the former indexes of those that stay.
-fn drop_items(items: &mut Vec<Value>, list: &str, broken: &[Path]) -> Vec<usize> {
+fn drop_items(items: &mut Vec<Value>, list: &str, broken: &BTreeSet<Path>) -> Vec<usize> {
     let bad: BTreeSet<_> = broken
         .iter()
         .filter_map(|path| match path.0.as_slice() {

@@ -1,10 +1,14 @@
 //! "Did you mean ...?"
 
+/// Most candidates that are looked at: a long list is compared with each of many slips.
+const CONSIDERED: usize = 500;
+
 /// The candidate that `word` is most likely a slip of, if any is near enough.
 pub(crate) fn nearest<'a>(word: &str, candidates: impl IntoIterator<Item = &'a str>) -> Option<&'a str> {
     let wanted = plain(word);
     candidates
         .into_iter()
+        .take(CONSIDERED)
         .filter_map(|candidate| {
             let distance = strsim::damerau_levenshtein(&wanted, &plain(candidate));
             // A third of the letters may be wrong: enough for slips, too little for another word.

@@ -11,7 +11,20 @@ pub(crate) struct Text {
     /// The file, as the user named it.
     pub name: String,
     /// What is in it.
-    pub text: String,
+    pub content: String,
+    /// Where its lines begin.
+    lines: Vec<usize>,
+}
+
+/// A line with something to point at.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) struct Line {
+    /// From 1.
+    pub number: usize,
+    /// Where it is in the text, without its end.
+    pub bytes: Range<usize>,
+    /// What to point at, in bytes from the start of the line.
+    pub caret: Range<usize>,
 }
 
 /// A place for people: both count from 1, columns in characters.
@@ -24,33 +37,41 @@ pub(crate) struct Position {
 }
 
 impl Text {
-    /// The line and column of a byte offset; an offset past the end is the end.
-    pub(crate) fn position(&self, offset: usize) -> Position {
-        let before = &self.text[..self.text.floor_char_boundary(offset)];
-        let line_start = before.rfind('\n').map_or(0, |newline| newline + 1);
-        Position {
-            line: before.bytes().filter(|b| *b == b'\n').count() + 1,
-            column: before[line_start..].chars().count() + 1,
-        }
+    /// The text of the file `name`.
+    pub(crate) fn new(name: String, text: String) -> Self {
+        let after = text.match_indices('\n').map(|(newline, _)| newline + 1);
+        let lines = std::iter::once(0).chain(after).collect();
+        Self { name, content: text, lines }
     }
 
-    /// The part of `span` that is on its first line, so that a caret under it fits on one line.
-    pub(crate) fn first_line_of(&self, span: Range<usize>) -> Range<usize> {
-        let start = self.text.floor_char_boundary(span.start);
-        let line = self.text[start..].split(['\n', '\r']).next().unwrap_or_default();
-        start..(start + line.len()).min(self.text.ceil_char_boundary(span.end).max(start))
+    /// The line and column of a byte offset; an offset past the end is the end.
+    pub(crate) fn position(&self, offset: usize) -> Position {
+        let offset = self.content.floor_char_boundary(offset);
+        let line = self.lines.partition_point(|start| *start <= offset);
+        let start = self.lines[line.saturating_sub(1)];
+        Position { line, column: self.content[start..offset].chars().count() + 1 }
+    }
+
+    /// The line that `span` begins on, and the part of `span` that is on it, so that a caret fits under it.
+    pub(crate) fn line_of(&self, span: &Range<usize>) -> Line {
+        let start = self.content.floor_char_boundary(span.start);
+        let number = self.lines.partition_point(|line| *line <= start);
+        let line = self.lines[number.saturating_sub(1)];
+        let length = self.content[line..].split(['\n', '\r']).next().unwrap_or_default().len();
+        let end = self.content.ceil_char_boundary(span.end).clamp(start, (line + length).max(start));
+        Line { number, bytes: line..(line + length).max(end), caret: start - line..end - line }
     }
 
     /// The same text, line for line and byte for byte as long, with `*` for passwords in URLs and for the values in
     /// `env` tables whose name says that they are secret.
     pub(crate) fn without_secrets(&self, tree: Option<&Node>) -> String {
-        let mut bytes = self.text.clone().into_bytes();
+        let mut bytes = self.content.clone().into_bytes();
         let leaves = tree.map(Node::leaves).unwrap_or_default();
         let spans = leaves
             .iter()
             .filter(|(path, _)| path.parent().name() == "env" && secrets::is_secret_name(path.name()))
             .map(|(_, node)| node.value.clone())
-            .chain(secrets::passwords_in(&self.text));
+            .chain(secrets::passwords_in(&self.content));
         for span in spans {
             for byte in &mut bytes[span] {
                 if *byte != b'\n' {
@@ -67,24 +88,29 @@ impl Text {
 mod tests {
     use super::*;
 
+    fn text(text: &str) -> Text {
+        Text::new("t".into(), text.into())
+    }
+
     #[test]
     fn columns_count_characters() {
-        let text = Text { name: "t".into(), text: "a = 1\nü = 'ß' # x\n".into() };
-        let offset = text.text.find('#').unwrap();
+        let text = text("a = 1\nü = 'ß' # x\n");
+        let offset = text.content.find('#').unwrap();
         assert_eq!(text.position(offset), Position { line: 2, column: 9 });
         assert_eq!(text.position(9999), Position { line: 3, column: 1 });
     }
 
     #[test]
     fn a_long_span_ends_with_its_line() {
-        let text = Text { name: "t".into(), text: "a = [\n1,\n]\n".into() };
-        assert_eq!(text.first_line_of(4..10), 4..5);
-        assert_eq!(text.first_line_of(5..5), 5..5);
+        let text = text("a = [\n1,\n]\n");
+        assert_eq!(text.line_of(&(4..10)), Line { number: 1, bytes: 0..5, caret: 4..5 });
+        assert_eq!(text.line_of(&(5..5)), Line { number: 1, bytes: 0..5, caret: 5..5 });
+        assert_eq!(text.line_of(&(11..99)), Line { number: 4, bytes: 11..11, caret: 0..0 });
     }
 
     #[test]
     fn passwords_are_not_shown() {
-        let text = Text { name: "t".into(), text: "database = \"postgres://u:pä@h/db\"\n".into() };
+        let text = text("database = \"postgres://u:pä@h/db\"\n");
         assert_eq!(text.without_secrets(None), "database = \"postgres://u:***@h/db\"\n");
     }
 }

@@ -98,3 +98,24 @@ fn origin(manifest: &Manifest, path: &Path) -> Origin {
     let found_out = !manifest.is_written() && text.starts_with("module.");
     line.unwrap_or(if found_out { Origin::Folder } else { Origin::Default })
 }
+
+#[cfg(test)]
+mod tests {
+    use std::os::unix::fs::PermissionsExt as _;
+
+    use super::*;
+
+    #[test]
+    fn what_was_found_out_from_the_folder_is_told_as_such() {
+        let folder = tempfile::tempdir().unwrap();
+        let program = folder.path().join("server");
+        std::fs::write(&program, "").unwrap();
+        std::fs::set_permissions(&program, std::fs::Permissions::from_mode(0o755)).unwrap();
+        let manifest = Manifest::load(None, folder.path(), &Overrides::default()).unwrap();
+        let settings = effective(&manifest, &Overrides::default());
+        let source = |key: &str| settings.iter().find(|s| s.key == key).map(|s| s.source.clone());
+        assert_eq!(source("module.server.command"), Some(Origin::Folder));
+        assert_eq!(source("gateway.listen"), Some(Origin::Default));
+        assert_eq!(source("data_dir"), Some(Origin::Default));
+    }
+}

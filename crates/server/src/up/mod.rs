@@ -25,6 +25,7 @@ use trellis_supervisor::Supervisor;
 pub use announce::{ModuleState, NotReadyModule, Summary};
 
 use crate::admin::{self, Life, Platform};
+use crate::cli::helper::Role;
 use crate::database::Database;
 use crate::manifest::Manifest;
 use crate::settings::{Overrides, effective};
@@ -86,8 +87,8 @@ pub async fn run(options: Options, stop: Shutdown, announce: impl FnOnce(&Summar
         trellis_registry::Service::new((&model.registry).into(), store.clone(), clock.clone()).await?;
     let reporter = Arc::new(Reporter::new(services.clone(), &processes, &model.app.name));
     let specs = processes.iter().map(|process| process.spec.clone()).collect();
-    let helpers = |word: &str| vec![program.clone().into_os_string(), word.into()];
-    let supervision = trellis_supervisor::Options::new(helpers("launch"), helpers("guardian"));
+    let helper = |role: Role| vec![program.clone().into_os_string(), role.word().into()];
+    let supervision = trellis_supervisor::Options::new(helper(Role::Launcher), helper(Role::Guardian));
     let (supervisor, children) = Supervisor::new(supervision, specs, reporter)?;
     let discovery: Arc<dyn Discovery> = Arc::new(services.clone());
     let (gateway, traffic) = Gateway::new((&model.gateway).into(), routes, discovery);

@@ -193,3 +193,90 @@ fn instance(name: &ServiceName, number: u32) -> Result<InstanceId, Error> {
         |error| Error::new(codes::INVALID_MANIFEST, format!("{name} cannot name an instance")).because(error);
     format!("{name}-{number}").parse().map_err(invalid)
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// The processes of `manifest`, whose programs are `sh`.
+    fn planned(manifest: &str, phase: Phase) -> Result<Vec<Process>, Error> {
+        let mut model: AppModel = toml::from_str(manifest).unwrap();
+        model.app.phase = phase;
+        let folder = tempfile::tempdir().unwrap();
+        let data = DataDir::open(folder.path(), "shop", phase).unwrap();
+        let machine = Machine {
+            beside: Path::new("/nowhere"),
+            path: Some(OsStr::new("/bin:/usr/bin")),
+            directory: Path::new("/app"),
+            admin: "http://127.0.0.1:7700",
+        };
+        plan(&model, &data, &machine)
+    }
+
+    fn ids(processes: &[Process]) -> Vec<&str> {
+        processes.iter().map(|process| process.spec.id.as_str()).collect()
+    }
+
+    const SHOP: &str = r#"
+        [app]
+        name = "shop"
+        [defaults]
+        command = ["sh", "-c", "serve"]
+        env = { LEVEL = "info" }
+        grace = "2s"
+        [module.users]
+        [module.orders]
+        needs = ["users", "mail"]
+        replicas = 2
+        grace = "5s"
+        env = { LEVEL = "debug" }
+        [module.mail]
+        command = ["sh"]
+        database = "none"
+        directory = "mail"
+    "#;
+
+    #[test]
+    fn microservices_are_a_process_for_each_replica() {
+        let processes = planned(SHOP, Phase::Microservices).unwrap();
+        assert_eq!(ids(&processes), ["mail-1", "orders-1", "orders-2", "users-1"]);
+        let [mail, _, orders, users] = processes.as_slice() else { panic!("{processes:?}") };
+        assert_eq!(orders.spec.needs.iter().map(ServiceName::as_str).collect::<Vec<_>>(), ["mail", "users"]);
+        assert_eq!((&*orders.spec.env["LEVEL"], &*users.spec.env["LEVEL"]), ("debug", "info"));
+        assert_eq!(orders.spec.env["TRELLIS_INSTANCE"], "orders-2");
+        assert!(orders.spec.env["DATABASE_URL"].ends_with("/modules/orders/orders.db"));
+        assert_eq!(orders.spec.grace, Duration::from_secs(5));
+        assert_eq!((mail.spec.env.get("DATABASE_URL"), &*mail.database), (None, "none"));
+        assert_eq!(mail.spec.directory, Path::new("/app/mail"));
+        assert!(mail.spec.command[0].to_string_lossy().ends_with("/sh"));
+    }
+
+    #[test]
+    fn the_monolith_is_one_process_beside_those_with_a_command_of_their_own() {
+        let processes = planned(SHOP, Phase::Monolith).unwrap();
+        assert_eq!(ids(&processes), ["shop-1", "mail-1"]);
+        let shop = &processes[0];
+        let instances: Vec<_> = shop.instances.iter().map(|(_, id)| id.as_str()).collect();
+        assert_eq!(instances, ["orders-1", "users-1"]);
+        assert_eq!(shop.spec.needs.iter().map(ServiceName::as_str).collect::<Vec<_>>(), ["mail"]);
+        assert_eq!(shop.spec.env["TRELLIS_MODULES"], "orders,users");
+        assert!(shop.spec.env["DATABASE_URL"].ends_with("/modules/shop/shop.db"));
+        assert_eq!(shop.spec.grace, Duration::from_secs(5));
+    }
+
+    #[test]
+    fn a_database_url_is_passed_on_whole_and_shown_without_its_password() {
+        let manifest = "[module.users]\ncommand = [\"sh\"]\ndatabase = \"postgres://u:hunter2@db/x\"\n";
+        let processes = planned(manifest, Phase::Microservices).unwrap();
+        assert_eq!(processes[0].spec.env["DATABASE_URL"], "postgres://u:hunter2@db/x");
+        assert_eq!(processes[0].database, "postgres://u:***@db/x");
+    }
+
+    #[test]
+    fn every_program_that_is_missing_is_named_with_those_who_want_it() {
+        let manifest = "[defaults]\ncommand = [\"no-such\"]\n[module.a]\n[module.b]\n[module.c]\ncommand = [\"./gone\"]\n";
+        let error = planned(manifest, Phase::Microservices).unwrap_err();
+        assert_eq!(error.code(), codes::COMMAND_NOT_FOUND);
+        assert!(error.detail().contains("a, b: ") && error.detail().contains("c: "), "{error}");
+    }
+}

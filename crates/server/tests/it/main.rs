@@ -1,3 +1,11 @@
-//! Integration tests of the binary and of what it is made of.
+//! Integration tests: the binary as its users have it, and the rules of the workspace.
+#![expect(clippy::unwrap_used, reason = "a test that cannot go on says so by a panic")]
 
+mod admin;
+mod cli;
+mod dependency_rules;
 mod manifest;
+mod refusals;
+mod stop;
+mod support;
+mod up;

@@ -13,6 +13,7 @@ use crate::orders::answer::Answer;
 use crate::orders::mail;
 use crate::orders::model::{Line, NewOrder, OrderDetail, Quote, Status};
 use crate::orders::saga::{Saga, Stage, Undo};
+use crate::time;
 use crate::token::Token;
 
 /// Reads and writes the work under way.
@@ -215,7 +216,7 @@ impl Journal {
 
     /// Takes over up to `most` pieces of work that nobody does any more: our own from an earlier run at once, others'
     /// when their lease has ended.
-    pub(in crate::orders) async fn claim_due(&self, most: i64) -> Result<Vec<Saga>> {
+    pub(in crate::orders) async fn claim_due(&self, most: usize) -> Result<Vec<Saga>> {
         const ANY: &str = "SELECT order_id FROM orders_sagas WHERE due_ms <= $1
             AND (lease_until_ms <= $1 OR (owner = $2 AND boot <> $3)) LIMIT 1";
         // The condition is repeated outside because PostgreSQL checks it again there when another claim came first.
@@ -231,6 +232,7 @@ impl Journal {
         if self.store.fetch_optional::<i64>(ANY, params![now_ms, &owner, &boot]).await?.is_none() {
             return Ok(Vec::new());
         }
+        let most = i64::try_from(most).unwrap_or(i64::MAX);
         let claim = params![now_ms, owner, boot, self.lease_end(), most];
         self.store
             .write(move |tx| {
@@ -280,14 +282,14 @@ impl Journal {
     }
 
     fn lease_end(&self) -> i64 {
-        self.clock.unix_millis() + self.lease.as_millis() as i64
+        time::after(self.clock.unix_millis(), self.lease)
     }
 }
 
 /// Ends the work, if this claim is still the latest; its reason.
 async fn end(tx: &mut Tx, saga: &Saga, stage: Stage) -> Result<Option<Option<String>>, Error> {
     const SQL: &str =
-        "DELETE FROM orders_sagas WHERE order_id = $1 AND ($2 = $2) AND stage = $3 RETURNING reason";
+        "DELETE FROM orders_sagas WHERE order_id = $1 AND claim = $2 AND stage = $3 RETURNING reason";
     tx.fetch_optional(SQL, params![saga.order_id, saga.claim, stage.as_str()]).await
 }
 

@@ -18,6 +18,7 @@ use crate::codes::{ORDER_NOT_PLACED, ORDER_TAKEN_OVER};
 use crate::orders::answer::{Answer, Refusal};
 use crate::orders::model::{OrderDetail, Quote, Status};
 use crate::orders::repository::{Journal, Orders};
+use crate::time;
 
 /// How long and how often.
 #[derive(Debug, Clone, Copy)]
@@ -183,7 +184,7 @@ impl<R: Remotes> Driver<R> {
             error = failure,
             "an order is not undone yet; it will be tried again"
         );
-        let due_ms = self.clock.unix_millis() + wait.as_millis() as i64;
+        let due_ms = time::after(self.clock.unix_millis(), wait);
         if let Err(error) = self.journal.postpone(saga, due_ms).await {
             // The lease ends by itself.
             tracing::warn!(

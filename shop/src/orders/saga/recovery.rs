@@ -15,6 +15,7 @@ use trellis_sdk::runtime::{Shutdown, WallClock};
 use super::driver::{Driver, Report};
 use super::remotes::Remotes;
 use crate::orders::repository::{Journal, Keys};
+use crate::time;
 
 /// How often to look.
 const INTERVAL: Duration = Duration::from_millis(500);
@@ -22,7 +23,7 @@ const INTERVAL: Duration = Duration::from_millis(500);
 const PARALLEL: usize = 64;
 /// How long running work may go on after we are asked to stop.
 const DRAIN: Duration = Duration::from_secs(5);
-const PURGE_INTERVAL: Duration = Duration::from_secs(60);
+const PURGE_INTERVAL: Duration = Duration::from_mins(1);
 const PURGE_BATCH: i64 = 1000;
 
 /// The task that finishes work.
@@ -72,7 +73,7 @@ impl<R: Remotes> Recovery<R> {
         if room == 0 {
             return 0;
         }
-        let sagas = match self.journal.claim_due(room as i64).await {
+        let sagas = match self.journal.claim_due(room).await {
             Ok(sagas) => sagas,
             Err(error) => {
                 tracing::warn!(error = chain(&error), "unfinished orders cannot be looked for");
@@ -100,7 +101,7 @@ impl<R: Remotes> Recovery<R> {
     }
 
     async fn purge(&self) {
-        let before_ms = self.clock.unix_millis() - self.key_lifetime.as_millis() as i64;
+        let before_ms = time::before(self.clock.unix_millis(), self.key_lifetime);
         if let Err(error) = self.keys.purge(before_ms, PURGE_BATCH).await {
             tracing::warn!(error = chain(&error), "old idempotency keys cannot be removed");
         }

@@ -6,6 +6,8 @@ mod processes;
 mod routing;
 mod values;
 
+use std::collections::BTreeSet;
+
 use trellis_core::model::AppModel;
 
 use super::mistake::Mistake;
@@ -18,11 +20,11 @@ pub(super) fn check(model: &AppModel, overrides: &Overrides) -> Vec<Mistake> {
     mistakes.extend(processes::check(model, overrides));
     mistakes.extend(values::check(model));
     mistakes.extend(addresses::check(model, overrides));
-    for mistake in routing::check(model) {
-        // Where a name is unknown, that is said already, and better.
-        if !mistakes.iter().any(|known| known.path() == mistake.path()) {
-            mistakes.push(mistake);
-        }
-    }
+    let told: BTreeSet<_> = mistakes.iter().filter_map(|mistake| mistake.path().cloned()).collect();
+    // Where a name is unknown, that is said already, and better.
+    let routing = routing::check(model)
+        .into_iter()
+        .filter(|mistake| mistake.path().is_none_or(|path| !told.contains(path)));
+    mistakes.extend(routing);
     mistakes
 }

@@ -42,7 +42,7 @@ fn unknown_module(model: &AppModel, path: Path, name: &ServiceName) -> Mistake {
     Mistake::value(path, format!("\"{name}\""), "the name of a module")
         .remark("there is no module of this name")
         .did_you_mean(suggest::nearest(name.as_str(), modules()))
-        .help(listed("modules", modules().collect()))
+        .help(listed("modules", model.module.len(), modules()))
         .rests_on([Path::default(), Path::keys(["module"])])
 }
 
@@ -51,21 +51,16 @@ fn unknown_cluster(model: &AppModel, path: Path, name: &ServiceName) -> Mistake 
     Mistake::value(path, format!("\"{name}\""), "the name of a cluster")
         .remark("there is no `[[cluster]]` of this name")
         .did_you_mean(suggest::nearest(name.as_str(), clusters()))
-        .help(listed("clusters", clusters().collect()))
+        .help(listed("clusters", model.cluster.len(), clusters()))
         .rests_on([Path::default(), Path::keys(["cluster"])])
-        .rests_on((0..model.cluster.len()).map(|i| Path::keys(["cluster"]).index(i)))
 }
 
-fn listed(what: &str, mut names: Vec<&str>) -> String {
-    names.dedup();
-    match names.len() {
+fn listed<'a>(what: &str, count: usize, names: impl Iterator<Item = &'a str>) -> String {
+    let some = suggest::quoted(names.take(LISTED));
+    match count {
         0 => format!("this file has no {what}"),
-        n if n > LISTED => format!(
-            "known {what}: {} and {} more",
-            suggest::quoted(names.into_iter().take(LISTED)),
-            n - LISTED
-        ),
-        _ => format!("known {what}: {}", suggest::quoted(names)),
+        n if n > LISTED => format!("known {what}: {some} and {} more", n - LISTED),
+        _ => format!("known {what}: {some}"),
     }
 }
 
@@ -118,7 +113,7 @@ fn twice(model: &AppModel) -> Vec<Mistake> {
 fn cycles(model: &AppModel) -> Vec<Mistake> {
     let mut mistakes = Vec::new();
     let mut done = BTreeSet::new();
-    for start in model.module.keys().filter(|name| model.module.contains_key(*name)) {
+    for start in model.module.keys() {
         // Depth first, without recursion: a chain of needs may be as long as the file.
         let mut way = vec![(start, 0)];
         let mut on_way = BTreeMap::from([(start, 0)]);

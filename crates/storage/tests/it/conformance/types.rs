@@ -1,6 +1,6 @@
 use trellis_storage::{Error, FromRow, Row, params};
 
-use crate::support::Database;
+use crate::support::{Database, work};
 
 const TABLE: &str =
     "CREATE TABLE v (id {{auto_id}}, i BIGINT, f DOUBLE PRECISION, t TEXT, b {{blob}}, o BOOLEAN, s INTEGER)";
@@ -88,13 +88,21 @@ pub(super) async fn expressions_have_the_types_one_expects(db: Database) {
     assert_eq!((small, text.as_str()), (3, "x"));
 }
 
-/// A driver that remembers the types of a statement's first parameters would misread those of the second.
+/// A driver that remembers, for a connection, the types of a statement's first parameters would misread those of the
+/// second. One transaction has one connection.
 pub(super) async fn one_statement_takes_changing_types(db: Database) {
     let store = store(&db).await;
-    let sql = "INSERT INTO v (f, s) VALUES ($1, $2)";
-    for params in [params![None::<i64>, None::<i64>], params![7_i64, 8_i64], params![0.5, None::<i64>]] {
-        store.execute(sql, params).await.unwrap();
-    }
+    store
+        .write(work(|tx| {
+            Box::pin(async move {
+                let sql = "INSERT INTO v (f, s) VALUES ($1, $2)";
+                tx.execute(sql, params![None::<i64>, None::<i64>]).await?;
+                tx.execute(sql, params![7_i64, 8_i64]).await?;
+                tx.execute(sql, params![0.5, None::<i64>]).await
+            })
+        }))
+        .await
+        .unwrap();
     let back: Vec<(Option<f64>, Option<i64>)> =
         store.fetch_all("SELECT f, s FROM v ORDER BY id", params![]).await.unwrap();
     assert_eq!(back, [(None, None), (Some(7.0), Some(8)), (Some(0.5), None)]);

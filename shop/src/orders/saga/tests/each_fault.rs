@@ -13,7 +13,7 @@ use crate::orders::testing::{Fate, TABLES, World, order};
 use crate::testing::on_both_databases;
 
 const ONE_TRY: Duration = Duration::ZERO;
-const PATIENT: Duration = Duration::from_secs(60);
+const PATIENT: Duration = Duration::from_mins(1);
 
 on_both_databases! {
     TABLES;
@@ -222,7 +222,7 @@ async fn one_that_was_believed_dead_does_no_harm(store: Store) {
         match outcome.try_recv().unwrap() {
             Outcome::Completed(order) => assert_eq!((order.order.id, ends_as), (id, Status::Completed)),
             Outcome::Failed(error) => {
-                assert_eq!((error.code(), ends_as), (ORDER_TAKEN_OVER, Status::Cancelled))
+                assert_eq!((error.code(), ends_as), (ORDER_TAKEN_OVER, Status::Cancelled));
             }
             other => panic!("{other:?}"),
         }

@@ -1,22 +1,20 @@
-//! How log lines look.
+//! Log lines for people on a terminal.
 
 use std::fmt::{self, Write as _};
 
-use serde_json::{Map, Value};
-use tracing::field::{Field, Visit};
 use tracing::{Event, Level, Subscriber};
 use tracing_subscriber::fmt::format::Writer;
-use tracing_subscriber::fmt::time::{FormatTime as _, SystemTime};
 use tracing_subscriber::fmt::{FmtContext, FormatEvent, FormatFields};
 use tracing_subscriber::registry::LookupSpan;
 
+use super::fields::{Fields, object_in, plain, timestamp};
 use super::line::TARGET;
 
 /// One line with colours: the time, how bad it is, who speaks, what, and the details.
 pub(super) struct ForPeople;
 
-/// One JSON object on a line.
-pub(super) struct ForPrograms;
+/// The target of the gateway's access log.
+const ACCESS: &str = "access";
 
 impl<S, N> FormatEvent<S, N> for ForPeople
 where
@@ -34,7 +32,8 @@ where
             return writeln!(out, "{instance} | {}", readable(&fields.message));
         }
         let space = if instance.is_empty() { "" } else { " " };
-        write!(out, "{instance}{space}{}", harmless(&fields.message))?;
+        let message = if event.metadata().target() == ACCESS { request(&mut fields) } else { fields.message };
+        write!(out, "{instance}{space}{}", harmless(&message))?;
         for (name, value) in &fields.others {
             write!(out, " {}{}", paint.with(DIM, &format!("{name}=")), harmless(&plain(value)))?;
         }
@@ -59,85 +58,6 @@ impl Paint {
     }
 }
 
-impl<S, N> FormatEvent<S, N> for ForPrograms
-where
-    S: Subscriber + for<'a> LookupSpan<'a>,
-    N: for<'a> FormatFields<'a> + 'static,
-{
-    fn format_event(&self, _: &FmtContext<'_, S, N>, mut out: Writer<'_>, event: &Event<'_>) -> fmt::Result {
-        let mut fields = Fields::default();
-        event.record(&mut fields);
-        let mut object = Map::new();
-        let target = event.metadata().target();
-        if target == TARGET
-            && let Some(inner) = object_in(&fields.message)
-        {
-            // The module has said it in JSON: its own members stay, ours are added.
-            object = inner;
-        } else {
-            object.insert("message".into(), std::mem::take(&mut fields.message).into());
-        }
-        object.entry("timestamp").or_insert_with(|| timestamp().into());
-        object.entry("level").or_insert_with(|| event.metadata().level().as_str().into());
-        if target == TARGET {
-            object.extend(fields.others);
-        } else {
-            object.insert("target".into(), target.into());
-            for (name, value) in fields.others {
-                object.entry(name).or_insert(value);
-            }
-        }
-        writeln!(out, "{}", Value::Object(object))
-    }
-}
-
-#[derive(Default)]
-struct Fields {
-    message: String,
-    others: Map<String, Value>,
-}
-
-impl Fields {
-    fn take(&mut self, name: &str) -> String {
-        self.others.remove(name).map(|value| plain(&value)).unwrap_or_default()
-    }
-
-    fn put(&mut self, field: &Field, value: Value) {
-        self.others.insert(field.name().trim_start_matches("r#").to_owned(), value);
-    }
-}
-
-impl Visit for Fields {
-    fn record_debug(&mut self, field: &Field, value: &dyn fmt::Debug) {
-        if field.name() == "message" {
-            // Writing to a string cannot fail.
-            let _ = write!(self.message, "{value:?}");
-        } else {
-            self.put(field, format!("{value:?}").into());
-        }
-    }
-
-    fn record_str(&mut self, field: &Field, value: &str) {
-        if field.name() == "message" { self.message.push_str(value) } else { self.put(field, value.into()) }
-    }
-
-    fn record_i64(&mut self, field: &Field, value: i64) {
-        self.put(field, value.into());
-    }
-
-    fn record_u64(&mut self, field: &Field, value: u64) {
-        self.put(field, value.into());
-    }
-
-    fn record_f64(&mut self, field: &Field, value: f64) {
-        self.put(field, value.into());
-    }
-
-    fn record_bool(&mut self, field: &Field, value: bool) {
-        self.put(field, value.into());
-    }
-}
-
 fn level(level: Level) -> (u8, &'static str) {
     match level {
         Level::ERROR => (RED, "error"),
@@ -146,6 +66,16 @@ fn level(level: Level) -> (u8, &'static str) {
         Level::DEBUG => (BLUE, "debug"),
         _ => (MAGENTA, "trace"),
     }
+}
+
+/// A request in a few words; the rest is for programs.
+fn request(fields: &mut Fields) -> String {
+    let [method, path, status, micros, flag] =
+        ["method", "path", "status", "duration_us", "flag"].map(|name| fields.take(name));
+    fields.others.retain(|name, _| name == "request_id");
+    let millis = micros.parse::<f64>().unwrap_or_default() / 1000.0;
+    let flag = if flag.is_empty() { flag } else { format!(" {flag}") };
+    format!("{method} {path} {status}{flag} in {millis:.1} ms")
 }
 
 /// A module's line for people: of a JSON object the message, then the other members that say something.
@@ -164,17 +94,6 @@ fn readable(line: &str) -> String {
     harmless(text.trim_start())
 }
 
-fn object_in(line: &str) -> Option<Map<String, Value>> {
-    if line.starts_with('{') { serde_json::from_str(line).ok() } else { None }
-}
-
-fn plain(value: &Value) -> String {
-    match value {
-        Value::String(text) => text.clone(),
-        other => other.to_string(),
-    }
-}
-
 /// Control characters in what others wrote must not steer the terminal.
 fn harmless(text: &str) -> String {
     let mut safe = String::with_capacity(text.len());
@@ -182,13 +101,6 @@ fn harmless(text: &str) -> String {
         if c.is_control() && c != '\t' { safe.extend(c.escape_debug()) } else { safe.push(c) }
     }
     safe
-}
-
-fn timestamp() -> String {
-    let mut text = String::new();
-    // The clock always has a form.
-    let _ = SystemTime.format_time(&mut Writer::new(&mut text));
-    text
 }
 
 /// The time of day, in UTC, to the millisecond.

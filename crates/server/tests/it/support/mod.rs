@@ -1,0 +1,74 @@
+//! A real `trellis` in a folder of its own.
+
+pub(crate) mod http;
+mod platform;
+
+use std::path::{Path, PathBuf};
+use std::process::{Command, Output};
+use std::time::{Duration, Instant};
+
+pub(crate) use platform::Platform;
+
+/// Longest wait for anything; only reached when something is broken.
+pub(crate) const DEADLINE: Duration = Duration::from_secs(30);
+
+/// The program under test, which sees none of our environment's settings.
+pub(crate) fn trellis() -> Command {
+    let mut command = Command::new(env!("CARGO_BIN_EXE_trellis"));
+    for name in ["PHASE", "DATA_DIR", "GATEWAY_LISTEN", "ADMIN_LISTEN", "ADMIN", "LOG"] {
+        command.env_remove(format!("TRELLIS_{name}"));
+    }
+    command
+}
+
+/// Runs a command line to its end.
+pub(crate) fn run(folder: &Path, args: &[&str]) -> Output {
+    trellis().current_dir(folder).args(args).output().expect("trellis can be run")
+}
+
+pub(crate) fn stdout(output: &Output) -> String {
+    String::from_utf8_lossy(&output.stdout).into_owned()
+}
+
+pub(crate) fn stderr(output: &Output) -> String {
+    String::from_utf8_lossy(&output.stderr).into_owned()
+}
+
+/// Waits until `condition` gives something.
+pub(crate) fn eventually<T>(what: &str, mut condition: impl FnMut() -> Option<T>) -> T {
+    let start = Instant::now();
+    loop {
+        if let Some(found) = condition() {
+            return found;
+        }
+        assert!(start.elapsed() < DEADLINE, "waited in vain: {what}");
+        pause();
+    }
+}
+
+#[expect(
+    clippy::disallowed_methods,
+    reason = "another process is polled from a plain thread, under a deadline"
+)]
+fn pause() {
+    std::thread::sleep(Duration::from_millis(10));
+}
+
+/// Whether a process of this id runs (one that has ended and was not waited for does not).
+pub(crate) fn runs(pid: u64) -> bool {
+    let stat = std::fs::read_to_string(format!("/proc/{pid}/stat")).unwrap_or_default();
+    stat.rsplit_once(')').is_some_and(|(_, rest)| !rest.trim_start().starts_with('Z'))
+}
+
+/// A folder with the Python module and a manifest that is `manifest`.
+pub(crate) fn folder(manifest: &str) -> tempfile::TempDir {
+    let folder = tempfile::tempdir().expect("a temporary folder");
+    std::fs::copy(module(), folder.path().join("web.py")).expect("a copy of the module");
+    std::fs::write(folder.path().join("trellis.toml"), manifest).expect("a manifest");
+    folder
+}
+
+/// The Python module.
+pub(crate) fn module() -> PathBuf {
+    Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/it/modules/web.py")
+}
