@@ -9,6 +9,7 @@ pub mod headers;
 mod listen;
 pub mod problem;
 pub mod serve;
+mod unread;
 
 use http::{Request, Response};
 use tower::util::BoxCloneSyncService;

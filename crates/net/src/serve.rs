@@ -20,7 +20,7 @@ use tracing::{debug, warn};
 use trellis_core::error::Result;
 use trellis_runtime::Shutdown;
 
-use crate::Body;
+use crate::{Body, unread};
 
 /// Bounds of a listener.
 #[derive(Debug, Clone)]
@@ -124,7 +124,7 @@ fn connection<S>(
     }
     let service = service.clone();
     let handler = service_fn(move |request: Request<Incoming>| {
-        let mut request = request.map(Body::new);
+        let mut request = unread::read_on(request.map(Body::new));
         request.extensions_mut().insert(PeerAddr(peer));
         service.clone().oneshot(request)
     });

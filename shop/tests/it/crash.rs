@@ -2,9 +2,11 @@
 
 use std::collections::BTreeSet;
 use std::sync::atomic::{AtomicBool, Ordering};
+use std::time::Duration;
 
 use anyhow::{Context, Result};
 use futures_util::future::join_all;
+use rustix::process::{Pid, Signal, kill_process};
 use serde_json::{Value, json};
 use trellis_sdk::core::Phase;
 use trellis_testkit::{PlatformOptions, wait_until};
@@ -25,7 +27,9 @@ async fn a_killed_service_does_not_take_others_along() -> Result<()> {
     let shop = Shop::with(slow_restarts()).await?;
     let killed = shop.kill_module("users").await?;
     wait_until("its absence is known", PATIENCE, async || {
-        shop.get("/api/users").send().await.is_ok_and(|answer| answer.status == 503)
+        // One that is sent before the death is noticed waits in the socket that the next process inherits.
+        let call = shop.get("/api/users").timeout(Duration::from_millis(200));
+        call.send().await.is_ok_and(|answer| answer.status == 503)
     })
     .await?;
     let refused = shop.get("/api/users").send().await?;
@@ -113,9 +117,8 @@ async fn orders_live_through_the_death_of_every_service() -> Result<()> {
 /// Kills the platform's process alone; what it started is to end by itself.
 fn kill_now(shop: &Shop) -> Result<()> {
     let pid = shop.pid().context("it runs")?;
-    let killed = std::process::Command::new("kill").args(["-9", &pid.to_string()]).status()?;
-    anyhow::ensure!(killed.success(), "it cannot be killed");
-    Ok(())
+    let pid = i32::try_from(pid).ok().and_then(Pid::from_raw).context("a process number")?;
+    Ok(kill_process(pid, Signal::KILL)?)
 }
 
 /// Places one order after the other, each with a key of its own that is used again after a failure, as a careful client

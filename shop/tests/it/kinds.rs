@@ -11,7 +11,7 @@ use trellis_sdk::core::Phase;
 use trellis_testkit::{Answer, Call, Platform, PlatformOptions, Postgres};
 
 /// Long enough for anything on a busy machine.
-pub(crate) const PATIENCE: Duration = Duration::from_secs(60);
+pub(crate) const PATIENCE: Duration = Duration::from_mins(1);
 
 /// A running shop.
 pub(crate) struct Shop {

@@ -28,7 +28,7 @@ pub(super) async fn answer(shared: Arc<Shared>, request: Request<Body>) -> Respo
         trace: incoming.trace,
     };
     let (mut record, under_way) = Record::begin(&shared.stats, shared.options.access_log, &begin);
-    let content = counted(&head, content, Arc::clone(&record.upload));
+    let content = counted(content, Arc::clone(&record.upload));
     let version = head.version;
     let answer = if under_way > u64::from(shared.options.max_requests) {
         Err(Refusal::from(Error::new(codes::OVERLOADED, "too many requests are under way; try again")))

@@ -4,17 +4,10 @@ use std::pin::Pin;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::task::{Context, Poll, ready};
-use std::time::Duration;
 
 use bytes::Bytes;
-use http::Version;
-use http::header::EXPECT;
-use http::request::Parts;
 use http_body::{Body as HttpBody, Frame, SizeHint};
-use http_body_util::BodyExt;
 use pin_project_lite::pin_project;
-use tokio::runtime::Handle;
-use tokio::time::timeout;
 use trellis_core::codes;
 use trellis_net::Body;
 
@@ -32,10 +25,6 @@ pub(super) struct Upload {
 struct Counted {
     inner: Body,
     upload: Arc<Upload>,
-    /// The client is sending, or about to.
-    coming: bool,
-    /// Of no use to HTTP/2, which can end a request without its connection.
-    discard: bool,
 }
 
 pin_project! {
@@ -46,19 +35,9 @@ pin_project! {
     }
 }
 
-/// Most of an unwanted body that is read, and the longest this may take.
-const MAX_DISCARD: usize = 4 << 20;
-const MAX_DISCARD_TIME: Duration = Duration::from_secs(2);
-
-/// The body of a request, counted. If it is dropped before its end, the rest is read and forgotten for a while: a
-/// connection that is closed over unread data is reset, and the client would never see the answer.
-pub(super) fn counted(head: &Parts, inner: Body, upload: Arc<Upload>) -> Body {
-    if inner.is_end_stream() {
-        return inner;
-    }
-    // Whoever waits for "100 Continue" sends nothing until the body is asked for.
-    let coming = !head.headers.contains_key(EXPECT);
-    Body::new(Counted { inner, upload, coming, discard: head.version < Version::HTTP_2 })
+/// The body of a request, counted.
+pub(super) fn counted(inner: Body, upload: Arc<Upload>) -> Body {
+    if inner.is_end_stream() { inner } else { Body::new(Counted { inner, upload }) }
 }
 
 /// Keeps `record` until the answer's body has ended.
@@ -69,16 +48,6 @@ pub(super) fn recorded(inner: Body, mut record: Record) -> Body {
         return inner;
     }
     Body::new(Recorded { inner, record })
-}
-
-async fn discard(mut body: Body) {
-    let mut left = MAX_DISCARD;
-    while let Some(Ok(frame)) = body.frame().await {
-        left = left.saturating_sub(frame.data_ref().map_or(0, Bytes::len));
-        if left == 0 {
-            break;
-        }
-    }
 }
 
 impl Upload {
@@ -103,7 +72,6 @@ impl HttpBody for Counted {
     ) -> Poll<Option<Result<Frame<Bytes>, Self::Error>>> {
         let polled = Pin::new(&mut self.inner).poll_frame(cx);
         self.upload.waiting.store(polled.is_pending(), Ordering::Relaxed);
-        self.coming = !matches!(polled, Poll::Ready(None | Some(Err(_))));
         if let Poll::Ready(Some(Ok(frame))) = &polled {
             let bytes = frame.data_ref().map_or(0, Bytes::len) as u64;
             self.upload.bytes.fetch_add(bytes, Ordering::Relaxed);
@@ -117,19 +85,6 @@ impl HttpBody for Counted {
 
     fn size_hint(&self) -> SizeHint {
         self.inner.size_hint()
-    }
-}
-
-impl Drop for Counted {
-    fn drop(&mut self) {
-        if !self.coming || !self.discard || self.inner.is_end_stream() {
-            return;
-        }
-        // There is no runtime any more when the last requests are dropped with it.
-        if let Ok(runtime) = Handle::try_current() {
-            let rest = std::mem::replace(&mut self.inner, Body::empty());
-            runtime.spawn(timeout(MAX_DISCARD_TIME, discard(rest)));
-        }
     }
 }
 

@@ -15,7 +15,7 @@ use crate::Settings;
 #[derive(Debug, Clone)]
 pub struct ServiceConfig {
     /// Application the service is part of (`TRELLIS_APP`).
-    pub app: String,
+    pub app: ServiceName,
     /// Modules to host (`TRELLIS_MODULES`, separated by commas); all if empty.
     pub modules: Vec<ServiceName>,
     /// This copy (`TRELLIS_INSTANCE`).
@@ -127,7 +127,7 @@ impl ServiceConfig {
             None => MAX_WORKERS,
         };
         Ok(Self {
-            app: environment.get("TRELLIS_APP").unwrap_or(program).to_owned(),
+            app: parsed("TRELLIS_APP", environment.get("TRELLIS_APP").unwrap_or(program))?,
             modules,
             instance,
             port,

@@ -4,21 +4,25 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 
 use axum::extract::State;
+use axum::middleware::from_fn_with_state;
 use axum::response::{IntoResponse, Response};
 use axum::routing::get;
 use axum::{Json, Router};
 use http::StatusCode;
 use http::header::CACHE_CONTROL;
 use serde_json::json;
-use trellis_core::{Error, codes};
+use trellis_core::{Error, ServiceName, codes};
 use trellis_runtime::Shutdown;
 use trellis_runtime::health::{HealthChecks, HealthReport};
 
+use super::middleware;
 use crate::http::Failure;
 
 /// What the doors look at.
 #[derive(Clone)]
 pub(crate) struct Doors {
+    /// Named by log lines about requests that reach no module.
+    pub(crate) app: ServiceName,
     pub(crate) health: HealthChecks,
     pub(crate) started: Arc<AtomicBool>,
     pub(crate) shutdown: Shutdown,
@@ -32,6 +36,7 @@ impl Doors {
             .route("/readyz", get(ready))
             .method_not_allowed_fallback(not_allowed)
             .fallback(not_found)
+            .layer(from_fn_with_state(self.app.clone(), middleware::enter))
             .with_state(self)
     }
 }

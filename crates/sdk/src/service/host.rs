@@ -48,7 +48,7 @@ pub(super) async fn run(
     let options = ServeOptions { drain: DRAIN, ..ServeOptions::default() };
     tasks.spawn("http", TaskKind::Essential, serve(listener, infallible(router), options, shutdown));
     host.started();
-    info!(%address, modules = names.join(","), version, app = host.config.app, "ready");
+    info!(%address, modules = names.join(","), version, app = %host.config.app, "ready");
     let outcome = tasks.join(DRAIN + Duration::from_secs(1)).await;
     if let Some(store) = &host.store {
         store.close().await;
@@ -113,7 +113,12 @@ impl Host {
     }
 
     pub(crate) fn doors(&self) -> Doors {
-        Doors { health: self.health.clone(), started: self.started.clone(), shutdown: self.shutdown.clone() }
+        Doors {
+            app: self.config.app.clone(),
+            health: self.health.clone(),
+            started: self.started.clone(),
+            shutdown: self.shutdown.clone(),
+        }
     }
 
     pub(crate) fn started(&self) {
@@ -139,10 +144,13 @@ impl Host {
                 let check = if alone { check.to_owned() } else { format!("{name}/{check}") };
                 self.health.add(&check, run);
             }
+            let enter = || from_fn_with_state(module.clone(), middleware::enter);
             let router = parts.router.method_not_allowed_fallback(doors::not_allowed);
-            let router = router.layer(from_fn_with_state(module.clone(), middleware::enter));
-            local.insert(module, module_service(router.clone().fallback(doors::not_found)));
-            whole = whole.merge(router);
+            local.insert(
+                module.clone(),
+                module_service(router.clone().fallback(doors::not_found).layer(enter())),
+            );
+            whole = whole.merge(router.layer(enter()));
         }
         // Set once, here: the mesh client of every module sees all of them from the first request on.
         let _ = self.local.set(local);

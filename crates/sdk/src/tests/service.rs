@@ -8,7 +8,7 @@ use trellis_testkit::Redis;
 
 use super::module::echo;
 use super::support::Process;
-use crate::http::{Created, Json, Page, Reply};
+use crate::http::{Created, Page, Reply};
 use crate::{CallError, Module, Parts};
 
 const TABLES: &[Migration] =
@@ -101,6 +101,10 @@ async fn what_is_not_there_is_a_problem() {
         matches!(&error, CallError::Refused { status: 404, problem } if problem.code == "TRL2004"),
         "{error:?}"
     );
+    assert!(
+        matches!(&error, CallError::Refused { problem, .. } if problem.request_id.is_some()),
+        "{error:?}"
+    );
     let error = process.client().post("/seen").done().await.unwrap_err();
     assert!(
         matches!(&error, CallError::Refused { status: 405, problem } if problem.code == "TRL1002"),
@@ -109,8 +113,13 @@ async fn what_is_not_there_is_a_problem() {
 }
 
 #[tokio::test]
-async fn what_a_handler_wants_in_it_gets() {
+async fn a_body_that_is_refused_harms_neither_its_answer_nor_the_next_request() {
     let process = Process::start(vec![echo()], &[]).await;
-    let Json(value) = Json(process.client().get("/list").fetch::<Value>().await.unwrap());
-    assert_eq!(value, json!({ "n": 50 }));
+    let client = process.client();
+    for _ in 0..10 {
+        let error = client.post("/double").json(&"x".repeat(3 << 20)).done().await.unwrap_err();
+        assert_eq!(error.status(), Some(413), "{error:?}");
+        let error = client.post("/double").json(&json!({})).done().await.unwrap_err();
+        assert_eq!(error.status(), Some(422), "{error:?}");
+    }
 }

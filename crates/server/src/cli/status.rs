@@ -34,15 +34,9 @@ pub(crate) fn run(admin: &AdminUrl, json: bool) -> Result<(), Error> {
     for process in status.processes.iter().filter(|process| process.state != "ready") {
         trouble(&mut text, process);
     }
-    if let Value::Object(counts) = &status.traffic {
-        let counts: Vec<_> = counts
-            .iter()
-            .filter(|(_, count)| count.is_number())
-            .map(|(name, count)| format!("{name} {count}"))
-            .collect();
-        if !counts.is_empty() {
-            let _ = writeln!(text, "\ngateway: {}", counts.join(", "));
-        }
+    let counts = counts(&status.traffic);
+    if !counts.is_empty() {
+        let _ = writeln!(text, "\ngateway: {}", counts.join(", "));
     }
     output::print(&text)
 }
@@ -58,6 +52,16 @@ fn row(process: &ProcessView, now: i64) -> [String; 7] {
         process.restarts.to_string(),
         modules.join(", "),
     ]
+}
+
+/// All numbers in `stats` with their names.
+fn counts(stats: &Value) -> Vec<String> {
+    let members = stats.as_object().into_iter().flatten();
+    let counts = members.flat_map(|(name, value)| match value {
+        Value::Number(count) => vec![format!("{} {count}", name.replace('_', " "))],
+        nested => counts(nested),
+    });
+    counts.collect()
 }
 
 /// A state for people.

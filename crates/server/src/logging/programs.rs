@@ -14,6 +14,9 @@ use super::line::TARGET;
 /// One JSON object on a line.
 pub(super) struct ForPrograms;
 
+/// What a module may call the time in its own lines.
+const TIMES: [&str; 4] = ["timestamp", "time", "ts", "@timestamp"];
+
 impl<S, N> FormatEvent<S, N> for ForPrograms
 where
     S: Subscriber + for<'a> LookupSpan<'a>,
@@ -32,7 +35,9 @@ where
         } else if !fields.message.is_empty() {
             object.insert("message".into(), std::mem::take(&mut fields.message).into());
         }
-        object.entry("timestamp").or_insert_with(|| timestamp().into());
+        if !TIMES.iter().any(|name| object.contains_key(*name)) {
+            object.insert("timestamp".into(), timestamp().into());
+        }
         object.entry("level").or_insert_with(|| event.metadata().level().as_str().into());
         if target == TARGET {
             object.extend(fields.others);

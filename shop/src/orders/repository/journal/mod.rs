@@ -1,20 +1,25 @@
 //! The work under way on orders, written down so that it survives whoever does it. Each change of an order's state is
 //! one transaction here, and only the latest claim on an order may make it.
 
+mod cancelling;
+mod takeover;
+
 use std::time::Duration;
 
 use trellis_sdk::core::error::Result;
-use trellis_sdk::database::{Error, FromRow, Row, Store, Tx, params};
+use trellis_sdk::database::{Error, Store, Tx, params};
 use trellis_sdk::runtime::WallClock;
 use uuid::Uuid;
 
 use super::{Key, keys, orders, outbox};
 use crate::orders::answer::Answer;
 use crate::orders::mail;
-use crate::orders::model::{Line, NewOrder, OrderDetail, Quote, Status};
+use crate::orders::model::{NewOrder, OrderDetail, Quote, Status};
 use crate::orders::saga::{Saga, Stage, Undo};
 use crate::time;
 use crate::token::Token;
+
+pub(in crate::orders) use cancelling::CancelBegun;
 
 /// Reads and writes the work under way.
 #[derive(Clone)]
@@ -40,17 +45,6 @@ pub(in crate::orders) enum Begun {
     Started(Saga),
     /// The key was used before; this is its answer.
     Known(Result<OrderDetail>),
-}
-
-/// What came of beginning to cancel an order.
-pub(in crate::orders) enum CancelBegun {
-    Started(Saga),
-    Missing,
-    AlreadyCancelled(OrderDetail),
-    /// It is being placed: it cannot be cancelled yet.
-    Placing,
-    /// Somebody is at it.
-    Cancelling,
 }
 
 impl Journal {
@@ -181,75 +175,6 @@ impl Journal {
         Ok(())
     }
 
-    /// Begins to cancel an order that nobody works on.
-    pub(in crate::orders) async fn begin_cancel(&self, order_id: i64, reason: String) -> Result<CancelBegun> {
-        let journal = self.clone();
-        self.store
-            .write(move |tx| {
-                Box::pin(async move {
-                    let Some(attempt) = attempt(tx, order_id).await? else { return Ok(CancelBegun::Missing) };
-                    let saga = Saga {
-                        order_id,
-                        attempt,
-                        lines: Vec::new(),
-                        stage: Stage::Undoing,
-                        claim: 1,
-                        email: None,
-                        token: None,
-                        undo: Undo { stock: true, payment: true },
-                        tries: 0,
-                    };
-                    if !journal.insert(tx, &saga, Some(&reason)).await? {
-                        return Ok(under_way(tx, order_id).await?);
-                    }
-                    // Read only now: whoever worked on the order before has ended.
-                    let order = load(tx, order_id).await?;
-                    if order.order.status == Status::Cancelled {
-                        end(tx, &saga, Stage::Undoing).await?;
-                        return Ok(CancelBegun::AlreadyCancelled(order));
-                    }
-                    Ok(CancelBegun::Started(saga))
-                })
-            })
-            .await
-    }
-
-    /// Takes over up to `most` pieces of work that nobody does any more: our own from an earlier run at once, others'
-    /// when their lease has ended.
-    pub(in crate::orders) async fn claim_due(&self, most: usize) -> Result<Vec<Saga>> {
-        const ANY: &str = "SELECT order_id FROM orders_sagas WHERE due_ms <= $1
-            AND (lease_until_ms <= $1 OR (owner = $2 AND boot <> $3)) LIMIT 1";
-        // The condition is repeated outside because PostgreSQL checks it again there when another claim came first.
-        const CLAIM: &str =
-            "UPDATE orders_sagas SET owner = $2, boot = $3, lease_until_ms = $4, claim = claim + 1
-            WHERE order_id IN (
-                SELECT order_id FROM orders_sagas WHERE due_ms <= $1
-                AND (lease_until_ms <= $1 OR (owner = $2 AND boot <> $3)) ORDER BY due_ms LIMIT $5)
-            AND (lease_until_ms <= $1 OR (owner = $2 AND boot <> $3))
-            RETURNING order_id, stage, claim, email, token, tries, undo_stock, undo_payment";
-        let (owner, boot) = (self.owner.instance.clone(), self.owner.boot.to_string());
-        let now_ms = self.clock.unix_millis();
-        if self.store.fetch_optional::<i64>(ANY, params![now_ms, &owner, &boot]).await?.is_none() {
-            return Ok(Vec::new());
-        }
-        let most = i64::try_from(most).unwrap_or(i64::MAX);
-        let claim = params![now_ms, owner, boot, self.lease_end(), most];
-        self.store
-            .write(move |tx| {
-                Box::pin(async move {
-                    let mut sagas: Vec<Saga> = tx.fetch_all(CLAIM, claim).await?;
-                    for saga in &mut sagas {
-                        const LINES: &str =
-                            "SELECT sku, quantity FROM orders_items WHERE order_id = $1 ORDER BY position";
-                        saga.attempt = attempt(tx, saga.order_id).await?.unwrap_or_default();
-                        saga.lines = tx.fetch_all(LINES, params![saga.order_id]).await?;
-                    }
-                    Ok(sagas)
-                })
-            })
-            .await
-    }
-
     /// The work's row; false if there is one for this order.
     async fn insert(&self, tx: &mut Tx, saga: &Saga, reason: Option<&str>) -> Result<bool, Error> {
         const SQL: &str =
@@ -304,35 +229,4 @@ async fn attempt(tx: &mut Tx, order_id: i64) -> Result<Option<Uuid>, Error> {
 
 async fn load(tx: &mut Tx, order_id: i64) -> Result<OrderDetail, Error> {
     orders::load(tx, order_id).await?.ok_or_else(|| Error::NoRow(format!("order {order_id}")))
-}
-
-async fn under_way(tx: &mut Tx, order_id: i64) -> Result<CancelBegun, Error> {
-    let sql = "SELECT stage FROM orders_sagas WHERE order_id = $1";
-    let stage: Option<String> = tx.fetch_optional(sql, params![order_id]).await?;
-    let is_undoing = stage.is_none_or(|stage| stage == Stage::Undoing.as_str());
-    Ok(if is_undoing { CancelBegun::Cancelling } else { CancelBegun::Placing })
-}
-
-impl FromRow for Saga {
-    fn from_row(row: &Row) -> Result<Self, Error> {
-        let stage: String = row.get("stage")?;
-        let is_forward = stage == Stage::Forward.as_str();
-        Ok(Self {
-            order_id: row.get("order_id")?,
-            attempt: Uuid::nil(),
-            lines: Vec::new(),
-            stage: if is_forward { Stage::Forward } else { Stage::Undoing },
-            claim: row.get("claim")?,
-            email: row.get("email")?,
-            token: row.get::<Option<String>>("token")?.map(Token::new),
-            undo: Undo { stock: row.get("undo_stock")?, payment: row.get("undo_payment")? },
-            tries: row.get("tries")?,
-        })
-    }
-}
-
-impl FromRow for Line {
-    fn from_row(row: &Row) -> Result<Self, Error> {
-        Ok(Self { sku: row.get("sku")?, quantity: row.get("quantity")? })
-    }
 }
