@@ -70,6 +70,11 @@ impl Pool {
         Ok(Connection { sender, authority: authority.clone(), reused: false })
     }
 
+    /// Closes what is idle, so that a server that waits for its connections can stop.
+    pub fn close_idle(&self) {
+        self.lock().by_authority.clear();
+    }
+
     /// Idle connections now, for metrics and tests.
     pub fn idle(&self) -> usize {
         self.lock().by_authority.values().map(Vec::len).sum()

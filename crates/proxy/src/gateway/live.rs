@@ -45,6 +45,11 @@ impl Clusters {
         Live { table, clusters }
     }
 
+    /// Lets go of services that are about to stop.
+    pub(super) fn close_idle(&self) {
+        self.pool.close_idle();
+    }
+
     fn cluster(&self, upstream: &Upstream) -> Cluster {
         let endpoints = match upstream {
             Upstream::Service(name) => self.discovery.watch(name),

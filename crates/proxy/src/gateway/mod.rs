@@ -60,11 +60,14 @@ impl Gateway {
     /// Serves `listener` until `shutdown`, then lets running requests finish for as long as the options say.
     pub async fn run(self, listener: TcpListener, shutdown: Shutdown) -> Result<(), Error> {
         let options = self.shared.options.serve.clone();
+        let shared = Arc::clone(&self.shared);
         let service = tower::service_fn(move |request: Request<Body>| {
             let shared = Arc::clone(&self.shared);
             async move { Ok::<_, Infallible>(answer::answer(shared, request).await) }
         });
-        serve(listener, service, options, shutdown).await
+        let served = serve(listener, service, options, shutdown).await;
+        shared.clusters.close_idle();
+        served
     }
 }
 

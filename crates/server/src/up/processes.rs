@@ -137,7 +137,11 @@ fn process(
         ("TRELLIS_DATA_DIR", folder.display().to_string()),
     ];
     env.extend(told.map(|(name, value)| (name.to_owned(), value)));
-    env.extend(url.map(|url| ("DATABASE_URL".to_owned(), url)));
+    match url {
+        Some(url) => drop(env.insert("DATABASE_URL".to_owned(), url)),
+        // One that the platform itself was started with is not meant for the module.
+        None => drop(env.entry("DATABASE_URL".to_owned()).or_default()),
+    }
     let needs: BTreeSet<_> = group.modules.iter().flat_map(|(_, module)| &module.needs).collect();
     let instances = match group.modules.as_slice() {
         [(name, _)] if *name == group.name => vec![((*name).clone(), id.clone())],

@@ -3,7 +3,6 @@
 
 mod admin;
 mod cli;
-mod dependency_rules;
 mod manifest;
 mod refusals;
 mod stop;
