@@ -52,7 +52,7 @@ pub(crate) fn run(workspace: &Workspace, args: &Args) -> Result<()> {
         execute(&mut workspace_cargo(&["build", "--workspace", "--all-targets"]))
     }));
     steps.push(Step::new("unit and integration", || {
-        let mut tests = workspace_cargo(&["test", "--workspace", "--all-targets"]);
+        let mut tests = workspace_cargo(&["test", "--workspace", "--all-targets", "--no-fail-fast"]);
         tests.args(args.filter.as_deref());
         execute(&mut tests)
     }));
