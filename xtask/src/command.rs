@@ -11,10 +11,20 @@ pub(crate) fn say(line: &str) {
     eprintln!("{line}");
 }
 
+/// What `cargo run` tells this program about itself. Some build scripts ask for the same names: passed on, they would
+/// make cargo build those libraries anew, and once more when it is called by hand.
+const ABOUT_US: [&str; 3] = ["CARGO_MANIFEST_", "CARGO_PKG_", "CARGO_BIN_NAME"];
+
 /// The cargo that started this task, so that a chosen toolchain stays chosen.
 #[expect(clippy::disallowed_methods, reason = "xtask is the outermost layer")]
 pub(crate) fn cargo() -> Command {
-    Command::new(std::env::var("CARGO").unwrap_or_else(|_| "cargo".into()))
+    let mut cargo = Command::new(std::env::var("CARGO").unwrap_or_else(|_| "cargo".into()));
+    for (name, _) in std::env::vars_os() {
+        if ABOUT_US.iter().any(|ours| name.to_string_lossy().starts_with(ours)) {
+            cargo.env_remove(name);
+        }
+    }
+    cargo
 }
 
 /// Whether this runs in CI rather than at somebody's desk.
