@@ -24,14 +24,18 @@ fn describe(process: &Path, mark: &[u8]) -> Option<String> {
 #[cfg(test)]
 mod tests {
     use std::process::Command;
+    use std::time::Duration;
 
     use super::*;
+    use crate::wait_until;
 
-    #[test]
-    fn marked_processes_are_found_and_no_others() {
+    #[tokio::test]
+    async fn marked_processes_are_found_and_no_others() {
         let mut marked_one = Command::new("sleep").arg("60").env(MARK, "/data/of/this/test").spawn().unwrap();
+        // The kernel lets the parent go on a moment before it shows the child's environment.
+        let there = || async { marked(Path::new("/data/of/this/test")).len() == 1 };
+        wait_until("it is found", Duration::from_secs(10), there).await.unwrap();
         let found = marked(Path::new("/data/of/this/test"));
-        assert_eq!(found.len(), 1, "{found:?}");
         assert!(found[0].contains("sleep 60"), "{found:?}");
         assert!(marked(Path::new("/data/of/this")).is_empty(), "a folder above is another");
         marked_one.kill().unwrap();
