@@ -2,6 +2,7 @@
 
 use std::time::Duration;
 
+use bytes::Bytes;
 use http::header::{CACHE_CONTROL, CONTENT_TYPE, RETRY_AFTER};
 use http::{HeaderValue, Response, StatusCode};
 use trellis_core::error::Retry;
@@ -10,12 +11,17 @@ use trellis_core::{Error, Problem, headers};
 
 use crate::Body;
 
+/// The problem document for `error` as a module's answer; see [`document`].
+pub fn response(error: &Error, request_id: Option<&str>) -> Response<Body> {
+    document(error, request_id).map(Body::from)
+}
+
 /// The problem document for `error`, with `Retry-After` where trying again makes sense and the request id for whoever
 /// looks into it.
-pub fn response(error: &Error, request_id: Option<&str>) -> Response<Body> {
+pub fn document(error: &Error, request_id: Option<&str>) -> Response<Bytes> {
     let problem = Problem { request_id: request_id.map(Into::into), ..Problem::from(error) };
     let body = serde_json::to_vec(&problem).unwrap_or_default();
-    let mut response = Response::new(Body::from(body));
+    let mut response = Response::new(Bytes::from(body));
     *response.status_mut() =
         StatusCode::from_u16(error.status()).unwrap_or(StatusCode::INTERNAL_SERVER_ERROR);
     let out = response.headers_mut();

@@ -6,40 +6,43 @@ use std::time::Duration;
 
 use bytes::Bytes;
 use http::header::EXPECT;
-use http::request::Parts;
-use http::{Request, Version};
+use http::{HeaderMap, Request, Version};
 use http_body::{Body as HttpBody, Frame, SizeHint};
 use http_body_util::BodyExt;
+use hyper::body::Incoming;
 use tokio::runtime::Handle;
 use tokio::time::timeout;
-
-use crate::Body;
 
 /// Most of an unwanted body that is read, and the longest this may take.
 const MAX_BYTES: usize = 4 << 20;
 const MAX_TIME: Duration = Duration::from_secs(2);
 
 /// A body that is read on, and forgotten, when it is dropped before its end.
-struct Unread {
-    inner: Body,
+#[derive(Debug)]
+pub struct Unread {
+    /// `None` once it has been handed over.
+    inner: Option<Incoming>,
+    /// Over HTTP/2 a request can end without its connection.
+    is_http1: bool,
     /// The client is sending, or about to.
     coming: bool,
 }
 
 /// Sees to it that a client which is still sending can see an answer that came early: a connection that is closed over
 /// unread data is reset, and the answer may go with it. HTTP/2 can end a request without its connection.
-pub(crate) fn read_on(request: Request<Body>) -> Request<Body> {
-    let (head, body) = request.into_parts();
-    let body = if head.version >= Version::HTTP_2 || body.is_end_stream() { body } else { wrap(&head, body) };
-    Request::from_parts(head, body)
+pub fn read_on(request: Request<Incoming>) -> Request<Unread> {
+    let (head, inner) = request.into_parts();
+    let is_http1 = head.version < Version::HTTP_2;
+    let coming = is_http1 && announced(&head.headers);
+    Request::from_parts(head, Unread { inner: Some(inner), is_http1, coming })
 }
 
-fn wrap(head: &Parts, inner: Body) -> Body {
-    // Whoever waits for "100 Continue" sends nothing until the body is asked for.
-    Body::new(Unread { inner, coming: !head.headers.contains_key(EXPECT) })
+/// Whoever waits for "100 Continue" sends nothing until the body is asked for.
+fn announced(headers: &HeaderMap) -> bool {
+    !headers.contains_key(EXPECT)
 }
 
-async fn discard(mut body: Body) {
+async fn discard(mut body: Incoming) {
     let mut left = MAX_BYTES;
     while let Some(Ok(frame)) = body.frame().await {
         left = left.saturating_sub(frame.data_ref().map_or(0, Bytes::len));
@@ -51,34 +54,33 @@ async fn discard(mut body: Body) {
 
 impl HttpBody for Unread {
     type Data = Bytes;
-    type Error = <Body as HttpBody>::Error;
+    type Error = hyper::Error;
 
     fn poll_frame(
         mut self: Pin<&mut Self>,
         cx: &mut Context<'_>,
-    ) -> Poll<Option<Result<Frame<Bytes>, Self::Error>>> {
-        let polled = Pin::new(&mut self.inner).poll_frame(cx);
-        self.coming = !matches!(polled, Poll::Ready(None | Some(Err(_))));
+    ) -> Poll<Option<Result<Frame<Bytes>, hyper::Error>>> {
+        let Some(inner) = &mut self.inner else { return Poll::Ready(None) };
+        let polled = Pin::new(inner).poll_frame(cx);
+        // Once it is asked for, a client that waited for "100 Continue" sends it.
+        self.coming = self.is_http1 && !matches!(polled, Poll::Ready(None | Some(Err(_))));
         polled
     }
 
     fn is_end_stream(&self) -> bool {
-        self.inner.is_end_stream()
+        self.inner.as_ref().is_none_or(HttpBody::is_end_stream)
     }
 
     fn size_hint(&self) -> SizeHint {
-        self.inner.size_hint()
+        self.inner.as_ref().map_or_else(|| SizeHint::with_exact(0), HttpBody::size_hint)
     }
 }
 
 impl Drop for Unread {
     fn drop(&mut self) {
-        if !self.coming || self.inner.is_end_stream() {
-            return;
-        }
+        let Some(rest) = self.inner.take().filter(|rest| self.coming && !rest.is_end_stream()) else { return };
         // There is no runtime any more when the last requests are dropped with it.
         if let Ok(runtime) = Handle::try_current() {
-            let rest = std::mem::replace(&mut self.inner, Body::empty());
             runtime.spawn(timeout(MAX_TIME, discard(rest)));
         }
     }

@@ -1,21 +1,36 @@
 //! Settings of the gateway that do not belong to a route.
 
-use trellis_core::model;
-use trellis_net::{ClusterOptions, PoolOptions, ServeOptions};
+use trellis_core::{Share, model};
+use trellis_net::{ClusterOptions, ServeOptions};
+use trellis_runtime::workers;
 
 /// Bounds and behaviour of a [`Gateway`](crate::Gateway).
 #[derive(Debug, Clone)]
 pub struct Options {
     /// Towards clients.
     pub serve: ServeOptions,
+    /// Threads that carry requests; 0 is one for each core. One alone is the caller's own.
+    pub workers: usize,
     /// Towards instances.
-    pub pool: PoolOptions,
-    /// Among instances.
     pub cluster: ClusterOptions,
     /// Most requests carried at once; more are refused with 503 TRL1014.
     pub max_requests: u32,
-    /// Write a log line for each request.
+    /// Write log lines for requests.
     pub access_log: bool,
+    /// Share of requests that get one; those that fail always do.
+    pub access_log_sample: Share,
+}
+
+impl Options {
+    /// How many threads carry requests, 1 or more.
+    pub(crate) fn workers(&self) -> usize {
+        if self.workers == 0 { workers::cores() } else { self.workers }
+    }
+
+    /// How clusters are called by that many.
+    pub(crate) fn cluster(&self) -> ClusterOptions {
+        ClusterOptions { workers: self.workers(), ..self.cluster.clone() }
+    }
 }
 
 impl From<&model::Gateway> for Options {
@@ -24,18 +39,17 @@ impl From<&model::Gateway> for Options {
             serve: ServeOptions {
                 max_header_bytes: model.max_header_bytes,
                 header_timeout: model.header_timeout.into(),
+                idle_timeout: model.idle_timeout.into(),
+                stall_timeout: model.stall_timeout.into(),
+                max_streams: model.max_streams,
                 max_connections: model.max_connections,
                 drain: model.drain.into(),
-                ..ServeOptions::default()
             },
-            pool: PoolOptions {
-                connect_timeout: model.connect_timeout.into(),
-                max_idle_per_endpoint: model.max_idle_connections as usize,
-                ..PoolOptions::default()
-            },
+            workers: model.workers as usize,
             cluster: ClusterOptions::from(model),
             max_requests: model.max_requests,
             access_log: model.access_log,
+            access_log_sample: model.access_log_sample,
         }
     }
 }

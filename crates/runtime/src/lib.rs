@@ -4,6 +4,7 @@ mod clock;
 pub mod health;
 mod shutdown;
 mod tasks;
+pub mod workers;
 
 pub use clock::WallClock;
 pub use shutdown::Shutdown;

@@ -1,45 +1,58 @@
 //! Connections to upstreams, kept for the next request.
 
-mod body;
+mod h1;
+mod multiplex;
 mod pool;
+mod received;
+mod stream;
 
-use std::sync::Arc;
 use std::time::Duration;
 
-use http::{Request, Response};
-use hyper::client::conn::http1::SendRequest;
+use bytes::Bytes;
 
-use crate::Body;
+use crate::BoxError;
+use crate::tls::ClientTls;
+use h1::{ExchangeError, WireError};
 
-pub(crate) use body::on_end;
-pub use pool::Pool;
+pub use pool::{Lease, Pool, Reply};
+pub use received::Received;
+pub use stream::Stream;
 
-/// Bounds of a [`Pool`].
+/// Which HTTP an upstream speaks.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub enum Protocol {
+    /// One request at a time on a connection.
+    #[default]
+    Http1,
+    /// Many at a time; without TLS by prior knowledge (RFC 9113, section 3.3).
+    Http2,
+}
+
+/// Bounds of a [`Pool`], and how it connects.
 #[derive(Debug, Clone)]
 pub struct PoolOptions {
-    /// Longest wait for a connection.
+    /// What is spoken.
+    pub protocol: Protocol,
+    /// TLS, if the upstream wants it.
+    pub tls: Option<ClientTls>,
+    /// Longest wait for a connection, TLS included.
     pub connect_timeout: Duration,
-    /// Most idle connections kept to one address.
-    pub max_idle_per_endpoint: usize,
+    /// Most idle connections kept.
+    pub max_idle: usize,
     /// How long an idle connection is kept. Shorter than the 60 s and more that servers commonly allow.
     pub idle_timeout: Duration,
     /// Largest response head, in bytes.
     pub max_header_bytes: usize,
-}
-
-/// A connection that takes one request.
-#[derive(Debug)]
-pub struct Connection {
-    sender: SendRequest<Body>,
-    authority: Arc<str>,
-    /// It has carried requests before, so the other side may have just given it up.
-    pub reused: bool,
+    /// Most HTTP/2 connections. Another one is made when all that are open carry `streams_per_connection` requests.
+    pub max_multiplexed: usize,
+    /// See `max_multiplexed`.
+    pub streams_per_connection: u32,
 }
 
 /// Why no connection was made.
 #[derive(Debug, thiserror::Error)]
 pub enum ConnectError {
-    /// The address refused or cannot be reached.
+    /// The address refused or cannot be reached, or TLS could not be agreed on.
     #[error("connect: {0}")]
     Io(#[from] std::io::Error),
     /// It took too long.
@@ -51,43 +64,56 @@ pub enum ConnectError {
 }
 
 /// Why no response came.
-#[derive(Debug)]
+#[derive(Debug, thiserror::Error)]
 pub enum SendError {
-    /// The connection was gone; nothing of the request was sent, here it is.
-    Unsent(Box<Request<Body>>),
-    /// The request, or part of it, was sent.
-    Broken(hyper::Error),
+    /// Nothing of the request left us.
+    #[error("nothing was sent: {0}")]
+    Unsent(#[source] BoxError),
+    /// The upstream says that it has not begun to work on it (RFC 9113, section 8.7).
+    #[error("refused: {0}")]
+    Refused(#[source] BoxError),
+    /// The request, or part of it, was sent, and the connection broke.
+    #[error("{0}")]
+    Reset(#[source] BoxError),
+    /// What came back is not HTTP, or over a limit.
+    #[error("{0}")]
+    Invalid(#[source] BoxError),
+    /// The request's own body failed.
+    #[error("{0}")]
+    Body(#[source] BoxError),
 }
 
-impl Pool {
-    /// Sends one request, whose URI has only a path and query and which has a `Host`. The connection returns to the
-    /// pool when the response's body has been read to its end.
-    pub async fn send(
-        &self,
-        connection: Connection,
-        request: Request<Body>,
-    ) -> Result<Response<Body>, SendError> {
-        let Connection { mut sender, authority, .. } = connection;
-        match sender.try_send_request(request).await {
-            Ok(response) => {
-                let pool = self.clone();
-                Ok(response.map(|incoming| on_end(Body::new(incoming), move || pool.put(authority, sender))))
-            }
-            Err(mut error) => match error.take_message() {
-                Some(request) => Err(SendError::Unsent(Box::new(request))),
-                None => Err(SendError::Broken(error.into_error())),
-            },
-        }
-    }
+/// A connection that does not speak HTTP any more.
+#[derive(Debug)]
+pub struct Tunnel {
+    /// The connection.
+    pub stream: Stream,
+    /// What has been read from it already.
+    pub first: Bytes,
 }
 
 impl Default for PoolOptions {
     fn default() -> Self {
         Self {
+            protocol: Protocol::Http1,
+            tls: None,
             connect_timeout: Duration::from_secs(2),
-            max_idle_per_endpoint: 128,
+            max_idle: 128,
             idle_timeout: Duration::from_secs(45),
             max_header_bytes: 64 << 10,
+            max_multiplexed: 4,
+            streams_per_connection: 100,
+        }
+    }
+}
+
+impl From<ExchangeError> for SendError {
+    fn from(failed: ExchangeError) -> Self {
+        match failed.error {
+            WireError::Body(source) => Self::Body(source),
+            error @ (WireError::Invalid(_) | WireError::TooLarge(_)) => Self::Invalid(error.into()),
+            error if failed.has_sent => Self::Reset(error.into()),
+            error => Self::Unsent(error.into()),
         }
     }
 }

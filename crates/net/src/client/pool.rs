@@ -1,131 +1,149 @@
-//! Idle connections by address.
+//! Connections to one address.
 
-use std::collections::HashMap;
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
-use hyper::client::conn::http1::{self, SendRequest};
-use hyper_util::rt::TokioIo;
-use tokio::net::TcpStream;
-use tokio::time::{Instant, timeout};
-use tracing::debug;
+use http::{Request, Response};
+use tokio::time::Instant;
 
-use super::{ConnectError, Connection, PoolOptions};
-use crate::Body;
+use super::h1::{Exchanged, Wire, pump};
+use super::multiplex::{Multiplexed, Place};
+use super::received::{Carrier, Received};
+use super::{ConnectError, PoolOptions, Protocol, SendError, Stream, Tunnel};
+use crate::Outgoing;
 
-/// HTTP/1.1 connections to any number of addresses. Clones share them.
-#[derive(Debug, Clone)]
-pub struct Pool(Arc<Inner>);
-
+/// Connections to one address, for one worker. Its lock is never held over an await, and with a pool for each worker
+/// nobody waits for it.
 #[derive(Debug)]
-struct Inner {
-    options: PoolOptions,
-    idle: Mutex<Idle>,
+pub struct Pool {
+    authority: Arc<str>,
+    options: Arc<PoolOptions>,
+    idle: Mutex<Vec<Idle>>,
+    multiplexed: Multiplexed,
 }
 
 #[derive(Debug)]
 struct Idle {
-    by_authority: HashMap<Arc<str>, Vec<Kept>>,
-    next_sweep: Instant,
-}
-
-#[derive(Debug)]
-struct Kept {
-    sender: SendRequest<Body>,
+    wire: Box<Wire>,
     since: Instant,
 }
 
+/// Leave to send one request.
+#[derive(Debug)]
+pub struct Lease {
+    carrier: Leased,
+    /// The connection has carried requests before, so the other side may have just given it up.
+    pub reused: bool,
+}
+
+#[derive(Debug)]
+enum Leased {
+    Wire(Box<Wire>),
+    Place(Place),
+}
+
+/// What came back.
+#[derive(Debug)]
+pub enum Reply {
+    /// An answer.
+    Answer(Response<Received>),
+    /// The upstream took the change of protocol that the request asked for.
+    Switched(Response<()>, Tunnel),
+}
+
 impl Pool {
-    /// An empty pool.
-    pub fn new(options: PoolOptions) -> Self {
-        let next_sweep = Instant::now() + options.idle_timeout;
-        Self(Arc::new(Inner { options, idle: Mutex::new(Idle { by_authority: HashMap::new(), next_sweep }) }))
+    /// An empty pool for `authority` (`host:port`).
+    pub fn new(authority: Arc<str>, options: Arc<PoolOptions>) -> Arc<Self> {
+        Arc::new(Self { authority, options, idle: Mutex::default(), multiplexed: Multiplexed::default() })
     }
 
-    /// An idle connection to `authority` (`host:port`), or a new one.
-    pub async fn connection(&self, authority: &Arc<str>) -> Result<Connection, ConnectError> {
-        match self.take(authority) {
-            Some(sender) => Ok(Connection { sender, authority: authority.clone(), reused: true }),
-            None => self.connect(authority).await,
+    /// Where it connects to.
+    pub fn authority(&self) -> &Arc<str> {
+        &self.authority
+    }
+
+    /// What is spoken there, and whether over TLS.
+    pub fn options(&self) -> &PoolOptions {
+        &self.options
+    }
+
+    /// A connection that is open, without waiting: the one used last, since it is the least likely to have been given up
+    /// by the other side.
+    pub fn take(&self) -> Option<Lease> {
+        if self.options.protocol == Protocol::Http2 {
+            let place = self.multiplexed.take(&self.options)?;
+            return Some(Lease { reused: place.reused, carrier: Leased::Place(place) });
+        }
+        let mut idle = self.idle();
+        loop {
+            let Idle { mut wire, since } = idle.pop()?;
+            if since.elapsed() < self.options.idle_timeout && wire.is_quiet() {
+                return Some(Lease { carrier: Leased::Wire(wire), reused: true });
+            }
         }
     }
 
-    /// A new connection, whatever is idle.
-    pub async fn connect(&self, authority: &Arc<str>) -> Result<Connection, ConnectError> {
-        let options = &self.0.options;
-        let stream = timeout(options.connect_timeout, TcpStream::connect(&**authority))
-            .await
-            .map_err(|_| ConnectError::Timeout(options.connect_timeout))??;
-        stream.set_nodelay(true)?;
-        let (sender, driver) = http1::Builder::new()
-            .max_buf_size(options.max_header_bytes)
-            .handshake(TokioIo::new(stream))
-            .await
-            .map_err(ConnectError::Handshake)?;
-        tokio::spawn(async move {
-            // Whoever waits for a response gets the error too and says so.
-            if let Err(error) = driver.await {
-                debug!(%error, "upstream connection ended");
+    /// A new connection, or for HTTP/2 a place on one.
+    pub async fn connect(&self) -> Result<Lease, ConnectError> {
+        if self.options.protocol == Protocol::Http2 {
+            let place = self.multiplexed.connect(&self.authority, &self.options).await?;
+            return Ok(Lease { reused: place.reused, carrier: Leased::Place(place) });
+        }
+        let stream = Stream::connect(&self.authority, &self.options).await?;
+        let wire = Wire::new(stream, self.options.max_header_bytes);
+        Ok(Lease { carrier: Leased::Wire(wire), reused: false })
+    }
+
+    /// Sends one request and waits for the head of the answer. Over HTTP/1.1 its URI has only a path and query and it
+    /// has a `Host`; over HTTP/2 its URI is whole. After a failure the request is as it was, but for a body that is a
+    /// stream and has begun.
+    pub async fn send(self: &Arc<Self>, lease: Lease, request: &mut Request<Outgoing>) -> Result<Reply, SendError> {
+        let carrier = match lease.carrier {
+            Leased::Place(mut place) => {
+                let (head, incoming) = place.exchange(request).await?.into_parts();
+                let carrier = Carrier::Stream(incoming, place.count);
+                return Ok(Reply::Answer(Response::from_parts(head, Received::new(carrier))));
             }
-        });
-        Ok(Connection { sender, authority: authority.clone(), reused: false })
+            Leased::Wire(wire) => wire,
+        };
+        match carrier.exchange(request).await? {
+            Exchanged::Switched(head, tunnel) => Ok(Reply::Switched(head, tunnel)),
+            Exchanged::Answer(wire, head) => {
+                let carrier = if wire.is_sending() {
+                    let body = std::mem::replace(request.body_mut(), Outgoing::empty());
+                    Carrier::Task(pump(wire, body, Arc::clone(self)))
+                } else {
+                    Carrier::Wire(wire, Arc::clone(self))
+                };
+                Ok(Reply::Answer(head.map(|()| Received::new(carrier))))
+            }
+        }
     }
 
     /// Closes what is idle, so that a server that waits for its connections can stop.
     pub fn close_idle(&self) {
-        self.lock().by_authority.clear();
+        self.idle().clear();
+        self.multiplexed.close();
     }
 
-    /// Idle connections now, for metrics and tests.
-    pub fn idle(&self) -> usize {
-        self.lock().by_authority.values().map(Vec::len).sum()
+    /// Closes what has been idle for too long, or was closed by the other side.
+    pub fn sweep(&self) {
+        let idle_timeout = self.options.idle_timeout;
+        self.idle().retain_mut(|idle| idle.since.elapsed() < idle_timeout && idle.wire.is_quiet());
     }
 
-    pub(super) fn put(&self, authority: Arc<str>, sender: SendRequest<Body>) {
-        let now = Instant::now();
-        let idle_timeout = self.0.options.idle_timeout;
-        let mut idle = self.lock();
-        if now >= idle.next_sweep {
-            idle.next_sweep = now + idle_timeout;
-            idle.by_authority.retain(|_, kept| {
-                kept.retain(|k| !k.sender.is_closed() && k.since + idle_timeout > now);
-                !kept.is_empty()
-            });
-        }
-        let kept = idle.by_authority.entry(authority).or_default();
-        if kept.len() < self.0.options.max_idle_per_endpoint && !sender.is_closed() {
-            kept.push(Kept { sender, since: now });
+    /// Connections now that carry no request, or are shared by any number of them.
+    pub fn idle_connections(&self) -> usize {
+        self.idle().len() + self.multiplexed.len()
+    }
+
+    pub(super) fn put(&self, wire: Box<Wire>) {
+        let mut idle = self.idle();
+        if idle.len() < self.options.max_idle {
+            idle.push(Idle { wire, since: Instant::now() });
         }
     }
 
-    /// The connection used last, since it is the least likely to have been given up by the other side.
-    fn take(&self, authority: &Arc<str>) -> Option<SendRequest<Body>> {
-        let now = Instant::now();
-        let idle_timeout = self.0.options.idle_timeout;
-        let mut idle = self.lock();
-        let kept = idle.by_authority.get_mut(authority)?;
-        let mut busy = Vec::new();
-        let found = loop {
-            let Some(last) = kept.pop() else { break None };
-            if last.sender.is_closed() || last.since + idle_timeout <= now {
-                continue;
-            }
-            if last.sender.is_ready() {
-                break Some(last.sender);
-            }
-            // Its response has been read but its driver has not come round yet: good for the next one.
-            busy.push(last);
-        };
-        kept.extend(busy);
-        found
-    }
-
-    fn lock(&self) -> std::sync::MutexGuard<'_, Idle> {
-        self.0.idle.lock().unwrap_or_else(PoisonError::into_inner)
-    }
-}
-
-impl Default for Pool {
-    fn default() -> Self {
-        Self::new(PoolOptions::default())
+    fn idle(&self) -> MutexGuard<'_, Vec<Idle>> {
+        self.idle.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }

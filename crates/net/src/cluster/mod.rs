@@ -2,19 +2,24 @@
 
 mod call;
 mod members;
+mod request;
 mod target;
 
+use std::sync::Arc;
 use std::time::Duration;
 
-use arc_swap::ArcSwap;
 use http::Response;
 use trellis_core::model::Gateway;
 use trellis_core::{EndpointWatch, InstanceId, ServiceName};
 use trellis_resilience::balance::{Balancer, Policy};
 use trellis_resilience::breaker::BreakerOptions;
 
-use crate::{Body, Pool};
-use members::Members;
+use crate::client::PoolOptions;
+use crate::Body;
+use members::{Known, Shard};
+
+pub use call::Flight;
+pub use members::Attempt;
 
 /// How a cluster is called.
 #[derive(Debug, Clone)]
@@ -30,17 +35,21 @@ pub struct ClusterOptions {
     /// An instance that had less time than this to answer is not blamed for a timeout: a caller that allows a
     /// millisecond must not open a breaker for everybody.
     pub blame_after: Duration,
+    /// Connections to an instance.
+    pub pool: PoolOptions,
+    /// Threads that call it, each with connections of its own.
+    pub workers: usize,
 }
 
-/// Calls a service or a fixed set of addresses. Cheap to read from many tasks; the state of an instance (breaker,
-/// load) lives as long as the instance stays in the endpoint set.
+/// Calls a service or a fixed set of addresses. The state of an instance (breaker, load, connections) lives as long as
+/// the instance stays in the endpoint set.
 pub struct Cluster {
     name: ServiceName,
-    endpoints: EndpointWatch,
-    pool: Pool,
     options: ClusterOptions,
+    pool: Arc<PoolOptions>,
     balancer: Balancer,
-    members: ArcSwap<Members>,
+    known: Known,
+    shards: Box<[Shard]>,
 }
 
 /// A response and how it was got.
@@ -56,14 +65,53 @@ pub struct Answer {
 
 impl Cluster {
     /// A cluster over what `endpoints` shows. `name` appears in errors.
-    pub fn new(name: ServiceName, endpoints: EndpointWatch, pool: Pool, options: ClusterOptions) -> Self {
-        let balancer = Balancer::new(options.policy);
-        Self { name, endpoints, pool, options, balancer, members: ArcSwap::default() }
+    pub fn new(name: ServiceName, endpoints: &EndpointWatch, options: ClusterOptions) -> Self {
+        let shards = (0..options.workers.max(1)).map(|_| Shard::new(endpoints.clone())).collect();
+        Self {
+            name,
+            balancer: Balancer::new(options.policy),
+            pool: Arc::new(options.pool.clone()),
+            known: Known::default(),
+            shards,
+            options,
+        }
     }
 
     /// Its name.
     pub fn name(&self) -> &ServiceName {
         &self.name
+    }
+
+    /// Closes what is idle, so that a server that waits for its connections can stop.
+    pub fn close_idle(&self) {
+        self.pools(|pool| pool.close_idle());
+    }
+
+    /// Closes connections of `worker` that have been idle for too long, or were closed by the other side.
+    pub fn sweep(&self, worker: usize) {
+        for member in &self.shard(worker).current().list {
+            member.pool.sweep();
+        }
+    }
+
+    /// Idle connections now.
+    pub fn idle_connections(&self) -> usize {
+        let mut idle = 0;
+        self.pools(|pool| idle += pool.idle_connections());
+        idle
+    }
+
+    fn pools(&self, mut each: impl FnMut(&crate::client::Pool)) {
+        for shard in &self.shards {
+            for member in &shard.current().list {
+                each(&member.pool);
+            }
+        }
+    }
+
+    /// A worker that is not known shares with the first.
+    fn shard(&self, worker: usize) -> &Shard {
+        self.shards.get(worker).unwrap_or(&self.shards[0])
     }
 }
 
@@ -74,6 +122,12 @@ impl From<&Gateway> for ClusterOptions {
             breaker: BreakerOptions::from(&model.breaker),
             connect_retries: model.connect_retries,
             blame_after: Duration::from_secs(1).min(model.timeout.0),
+            pool: PoolOptions {
+                connect_timeout: model.connect_timeout.into(),
+                max_idle: model.max_idle_connections as usize,
+                ..PoolOptions::default()
+            },
+            workers: 1,
         }
     }
 }

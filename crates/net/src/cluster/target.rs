@@ -8,25 +8,16 @@ use trellis_core::{Error, codes};
 use trellis_resilience::balance::Candidate;
 
 use super::Cluster;
-use super::members::{Attempt, Member, Members};
+use super::members::{Attempt, Members};
 
 impl Cluster {
-    /// The members of the newest snapshot.
-    pub(super) fn members(&self) -> Arc<Members> {
-        let current = self.members.load_full();
-        // The borrow is a lock of the watch: short, and never over an await.
-        let set = self.endpoints.borrow();
-        if set.revision == current.revision {
-            return current;
-        }
-        // Two requests may both do this; the results are equal but for the state of new members, which is blank.
-        let next = Arc::new(current.next(&set, &self.options.breaker));
-        self.members.store(next.clone());
-        next
+    /// The members that `worker` sees.
+    pub(super) fn members(&self, worker: usize) -> Arc<Members> {
+        self.shard(worker).members(&self.known, &self.options.breaker, &self.pool)
     }
 
     /// Picks a member that is not in `tried` and whose breaker lets the request through.
-    pub(super) fn choose(&self, members: &Members, tried: &mut Vec<usize>) -> Result<(Arc<Member>, Attempt)> {
+    pub(super) fn choose(&self, members: &Members, tried: &mut Vec<usize>) -> Result<Attempt> {
         let now = tokio::time::Instant::now().into_std();
         let mut candidates: Vec<Candidate> = members
             .list
@@ -39,10 +30,10 @@ impl Cluster {
         let mut reopens: Option<Duration> = None;
         while let Some(index) = self.balancer.pick(&candidates, fastrand::u64(..)) {
             let member = &members.list[index];
-            match member.breaker.admit(now) {
+            match member.shared.breaker.admit(now) {
                 Ok(admission) => {
                     tried.push(index);
-                    return Ok((member.clone(), Attempt::new(member.clone(), admission)));
+                    return Ok(Attempt::new(member.clone(), admission));
                 }
                 Err(open) => {
                     candidates[index].weight = 0;

@@ -6,7 +6,7 @@ use http::{Method, Response};
 use http_body_util::BodyExt;
 use trellis_core::error::Retry;
 use trellis_core::{codes, headers};
-use trellis_net::{Body, Pool, ServeOptions};
+use trellis_net::{Body, ServeOptions};
 
 use crate::support::{closed, cluster, head, raw, request, say, server, text};
 
@@ -21,20 +21,19 @@ async fn a_connection_is_kept_and_the_deadline_is_sent_on() {
         Response::new(Body::from(format!("{} {}", request.method(), request.uri())))
     })
     .await;
-    let pool = Pool::default();
-    let cluster = cluster(&pool, &[server.address]);
+    let cluster = cluster(&[server.address]);
     for _ in 0..3 {
         let answer = cluster.call(request(Method::GET, "http://ignored/a?b=c"), LONG).await.unwrap();
         assert_eq!(answer.instance.as_str(), "i-0");
         assert_eq!(text(answer.response).await, "GET /a?b=c");
-        assert_eq!(pool.idle(), 1);
+        assert_eq!(cluster.idle_connections(), 1);
     }
 }
 
 #[tokio::test]
 async fn a_dead_instance_is_passed_over_whatever_the_method() {
     let server = server(ServeOptions::default(), async |r| Response::new(r.into_body())).await;
-    let cluster = cluster(&Pool::default(), &[closed().await, closed().await, server.address]);
+    let cluster = cluster(&[closed().await, closed().await, server.address]);
     for _ in 0..20 {
         let mut post = request(Method::POST, "/");
         *post.body_mut() = Body::from("kept");
@@ -45,7 +44,7 @@ async fn a_dead_instance_is_passed_over_whatever_the_method() {
 
 #[tokio::test]
 async fn an_open_breaker_says_when_to_come_back() {
-    let cluster = cluster(&Pool::default(), &[closed().await]);
+    let cluster = cluster(&[closed().await]);
     let mut seen = Vec::new();
     for _ in 0..6 {
         let error = cluster.call(request(Method::GET, "/"), LONG).await.unwrap_err();
@@ -61,14 +60,14 @@ async fn an_open_breaker_says_when_to_come_back() {
 
 #[tokio::test]
 async fn nobody_there_is_said_at_once() {
-    let error = cluster(&Pool::default(), &[]).call(request(Method::GET, "/"), LONG).await.unwrap_err();
+    let error = cluster(&[]).call(request(Method::GET, "/"), LONG).await.unwrap_err();
     assert_eq!((error.code(), error.detail()), (codes::NO_ENDPOINT, "svc has no healthy instance"));
 }
 
 #[tokio::test]
 async fn an_answer_that_does_not_come_is_a_timeout() {
     let silent = raw(async |mut stream| while head(&mut stream).await.is_some() {}).await;
-    let error = cluster(&Pool::default(), &[silent])
+    let error = cluster(&[silent])
         .call(request(Method::GET, "/"), Duration::from_millis(50))
         .await
         .unwrap_err();
@@ -78,7 +77,7 @@ async fn an_answer_that_does_not_come_is_a_timeout() {
 #[tokio::test]
 async fn impatience_does_not_open_a_breaker() {
     let silent = raw(async |mut stream| while head(&mut stream).await.is_some() {}).await;
-    let cluster = cluster(&Pool::default(), &[silent]);
+    let cluster = cluster(&[silent]);
     for _ in 0..10 {
         let error = cluster.call(request(Method::GET, "/"), Duration::from_millis(1)).await.unwrap_err();
         assert_eq!(error.code(), codes::UPSTREAM_TIMEOUT);
@@ -105,7 +104,7 @@ async fn tires(asked: Arc<AtomicU32>) -> std::net::SocketAddr {
 #[tokio::test]
 async fn a_kept_connection_that_breaks_is_replaced_only_for_what_may_be_repeated() {
     let asked = Arc::new(AtomicU32::new(0));
-    let cluster = cluster(&Pool::default(), &[tires(asked.clone()).await]);
+    let cluster = cluster(&[tires(asked.clone()).await]);
     let answer = cluster.call(request(Method::GET, "/"), LONG).await.unwrap();
     assert_eq!(text(answer.response).await, "hello");
     let answer = cluster.call(request(Method::GET, "/"), LONG).await.unwrap();
@@ -125,7 +124,7 @@ async fn what_is_not_http_is_the_upstreams_fault() {
         say(&mut stream, "SSH-2.0-OpenSSH\r\n\r\n").await;
     })
     .await;
-    let error = cluster(&Pool::default(), &[odd]).call(request(Method::GET, "/"), LONG).await.unwrap_err();
+    let error = cluster(&[odd]).call(request(Method::GET, "/"), LONG).await.unwrap_err();
     assert_eq!(error.code(), codes::UPSTREAM_INVALID);
 }
 
@@ -136,8 +135,8 @@ async fn an_answer_cut_short_is_an_error_and_its_connection_is_not_kept() {
         say(&mut stream, "HTTP/1.1 200 OK\r\ncontent-length: 50\r\n\r\nhello").await;
     })
     .await;
-    let pool = Pool::default();
-    let answer = cluster(&pool, &[cut]).call(request(Method::GET, "/"), LONG).await.unwrap();
+    let cluster = cluster(&[cut]);
+    let answer = cluster.call(request(Method::GET, "/"), LONG).await.unwrap();
     assert!(answer.response.into_body().collect().await.is_err());
-    assert_eq!(pool.idle(), 0);
+    assert_eq!(cluster.idle_connections(), 0);
 }

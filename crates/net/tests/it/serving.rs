@@ -4,7 +4,7 @@ use http::{Method, Response};
 use tokio::net::TcpStream;
 use tokio::sync::{mpsc, oneshot};
 use trellis_core::codes;
-use trellis_net::{Body, Pool, ServeOptions, bind};
+use trellis_net::{Body, ServeOptions, bind};
 
 use crate::support::{cluster, head, request, say, server, text};
 
@@ -35,7 +35,7 @@ async fn a_running_request_is_finished_at_shutdown() {
         }
     })
     .await;
-    let cluster = cluster(&Pool::default(), &[server.address]);
+    let cluster = cluster(&[server.address]);
     let running = tokio::spawn(async move { cluster.call(request(Method::GET, "/"), LONG).await });
     entered.recv().await.unwrap();
     server.shutdown.trigger();

@@ -10,7 +10,7 @@ use tokio::net::{TcpListener, TcpStream};
 use tokio::task::JoinHandle;
 use tower::service_fn;
 use trellis_core::{Endpoint, EndpointSet, EndpointWatch};
-use trellis_net::{Body, Cluster, ClusterOptions, Pool, ServeOptions, bind, local_address, serve};
+use trellis_net::{Body, Cluster, ClusterOptions, ServeOptions, bind, local_address, serve};
 use trellis_runtime::Shutdown;
 
 /// A server that runs until it is stopped.
@@ -72,8 +72,8 @@ pub(crate) fn endpoints(addresses: &[SocketAddr]) -> EndpointWatch {
     tokio::sync::watch::channel(Arc::new(EndpointSet { revision: 1, endpoints })).1
 }
 
-pub(crate) fn cluster(pool: &Pool, addresses: &[SocketAddr]) -> Cluster {
-    Cluster::new("svc".parse().unwrap(), endpoints(addresses), pool.clone(), ClusterOptions::default())
+pub(crate) fn cluster(addresses: &[SocketAddr]) -> Cluster {
+    Cluster::new("svc".parse().unwrap(), &endpoints(addresses), ClusterOptions::default())
 }
 
 pub(crate) fn request(method: Method, path: &str) -> Request<Body> {

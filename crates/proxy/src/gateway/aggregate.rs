@@ -9,13 +9,15 @@ use http::header::CONTENT_TYPE;
 use http::{HeaderMap, HeaderValue, Method, Request, Response, Uri};
 use tokio::time::{Instant, timeout_at};
 use trellis_core::{Error, codes};
-use trellis_net::Body;
+use trellis_net::client::Reply;
+use trellis_net::cluster::Flight;
+use trellis_net::{Body, Outgoing, Progress};
 
-use super::body::Upload;
+use super::body::Content;
 use super::deadline::Wait;
 use super::incoming::Incoming;
-use super::live::Live;
 use super::record::Record;
+use super::worker::Snapshot;
 use crate::aggregate::{Aggregate, Answer, Failure, Fetched, Part, assemble, read_part};
 use crate::table::{Route, Target};
 
@@ -24,17 +26,19 @@ const MUCH: usize = 64 << 10;
 
 /// Fetches all parts at once and puts them together.
 pub(super) async fn aggregate(
-    live: &Live,
+    live: &Snapshot,
+    worker: usize,
     route: &Arc<Route>,
     plan: &Aggregate,
     client: &HeaderMap,
     incoming: &Incoming,
     record: &mut Record,
-) -> Result<Response<Body>, Error> {
+) -> Result<Response<Content>, Error> {
     let headers = incoming.part(client);
-    let fetch = |part| fetch(live, part, headers.clone(), incoming.patience, plan.is_input(&part.name));
-    if incoming.patience == Some(Duration::ZERO) {
-        Wait::new(route.timeout, incoming.patience)?;
+    let patience = incoming.patience;
+    let fetch = |part| fetch(live, worker, part, headers.clone(), patience, plan.is_input(&part.name));
+    if patience == Some(Duration::ZERO) {
+        Wait::new(Instant::now(), route.timeout, patience)?;
     }
     let (attempts, fetched): (Vec<u32>, Vec<_>) =
         join_all(plan.parts.iter().map(fetch)).await.into_iter().unzip();
@@ -61,35 +65,43 @@ async fn elsewhere(route: &Arc<Route>, fetched: Vec<Result<Fetched, Failure>>) -
 
 /// One part, with the connections it took.
 async fn fetch(
-    live: &Live,
+    live: &Snapshot,
+    worker: usize,
     part: &Part,
     headers: HeaderMap,
     patience: Option<Duration>,
     parse: bool,
 ) -> (u32, Result<Fetched, Failure>) {
-    let mut request = Request::new(Body::empty());
+    let mut request = Request::new(Outgoing::empty());
     *request.method_mut() = Method::GET;
     *request.uri_mut() = Uri::from(part.get.clone());
     *request.headers_mut() = headers;
-    let wait = match Wait::new(part.timeout, patience) {
+    let wait = match Wait::new(Instant::now(), part.timeout, patience) {
         Ok(wait) => wait,
         Err(error) => return (0, Err(Failure::from(&error))),
     };
-    let deadline = Instant::now() + wait.within;
-    let call = live.clusters[part.upstream].call(request, wait.for_call());
-    match wait.watch(&Upload::default(), call).await {
-        Ok(answer) => {
+    let cluster = &live.clusters[part.upstream];
+    let mut flight = Flight::default();
+    let sent =
+        timeout_at(wait.deadline, cluster.send(worker, &mut request, wait.deadline, &mut flight)).await;
+    let attempts = flight.attempts;
+    let failure = match sent {
+        Ok(Ok(Reply::Answer(response))) => {
             // The wait is for the whole part, not only for its head.
             let late = || part.failure(codes::UPSTREAM_TIMEOUT, "did not answer in time");
-            let read = timeout_at(deadline, read_part(part, answer.response, parse)).await;
-            (answer.attempts, read.unwrap_or_else(|_| Err(late())))
+            let response = response.map(|received| Body::new(flight.until_read(received)));
+            let read = timeout_at(wait.deadline, read_part(part, response, parse)).await;
+            return (attempts, read.unwrap_or_else(|_| Err(late())));
         }
-        Err(error) => (0, Err(Failure::from(&error))),
-    }
+        Ok(Ok(Reply::Switched(..))) => part.failure(codes::UPSTREAM_INVALID, "changed the protocol"),
+        Ok(Err(error)) => Failure::from(&error),
+        Err(_) => Failure::from(&wait.late(cluster, flight, &Progress::default())),
+    };
+    (attempts, Err(failure))
 }
 
-fn document(json: Bytes) -> Response<Body> {
-    let mut response = Response::new(Body::from(json));
+fn document(json: Bytes) -> Response<Content> {
+    let mut response = Response::new(Content::Own(json));
     response.headers_mut().insert(CONTENT_TYPE, HeaderValue::from_static("application/json"));
     response
 }

@@ -2,55 +2,55 @@
 
 use std::sync::Arc;
 
+use bytes::Bytes;
 use http::header::ALLOW;
-use http::request::Parts;
 use http::{HeaderValue, Method, Request, Response, StatusCode};
+use hyper::body::Incoming as RequestBody;
 use trellis_core::error::{Blame, chain};
 use trellis_core::headers::REQUEST_ID;
 use trellis_core::{Error, codes};
-use trellis_net::{Body, problem};
+use trellis_net::{Client, Unread, problem, read_on};
 
-use super::body::{counted, recorded};
+use super::aggregate;
+use super::body::{Answered, Content};
 use super::forward::{self, Destination, close, forward};
 use super::incoming::{self, Incoming};
 use super::record::{Begin, Record};
-use super::{Shared, aggregate};
+use super::worker::Worker;
 use crate::table::{Lookup, MethodSet, Target};
 
 /// What the client gets, whatever happens.
-pub(super) async fn answer(shared: Arc<Shared>, request: Request<Body>) -> Response<Body> {
-    let (head, content) = request.into_parts();
-    let incoming = Incoming::read(&head, &shared.clock);
-    let begin = Begin {
-        method: &head.method,
-        path: head.uri.path(),
-        request_id: &incoming.request_id,
-        trace: incoming.trace,
-    };
-    let (mut record, under_way) = Record::begin(&shared.stats, shared.options.access_log, &begin);
-    let content = counted(content, Arc::clone(&record.upload));
+pub(super) async fn answer(
+    worker: Arc<Worker>,
+    request: Request<RequestBody>,
+    client: Arc<Client>,
+) -> Response<Answered> {
+    let (head, content) = read_on(request).into_parts();
+    let incoming = Incoming::read(&head, &client, &worker.shared.clock);
     let version = head.version;
-    let answer = if under_way > u64::from(shared.options.max_requests) {
+    let begin = Begin { head: &head, request_id: &incoming.request_id, trace: incoming.trace };
+    let mut record = Record::begin(&worker, &begin);
+    let answer = if worker.is_full() {
         Err(Refusal::from(Error::new(codes::OVERLOADED, "too many requests are under way; try again")))
     } else {
-        route(&shared, head, content, &incoming, &mut record).await
+        route(&worker, &client, Request::from_parts(head, content), &incoming, &mut record).await
     };
     let mut response = answer.unwrap_or_else(|refusal| {
         let Refusal { error, allow } = refusal;
         record.failed(error.code());
         report(&error, &incoming);
-        let mut response = problem::response(&error, incoming.request_id.to_str().ok());
+        let mut response = problem::document(&error, incoming.request_id.to_str().ok());
         if let Some(allow) = allow.and_then(|allow| HeaderValue::try_from(allow.to_string()).ok()) {
             response.headers_mut().insert(ALLOW, allow);
         }
         if matches!(error.code(), codes::BODY_TOO_LARGE | codes::BAD_REQUEST | codes::CLIENT_TIMEOUT) {
             close(&mut response, version);
         }
-        response
+        response.map(Content::Own)
     });
     response.headers_mut().insert(REQUEST_ID, incoming.request_id);
     record.status = response.status().as_u16();
-    response.map(|body| recorded(body, record))
+    response.map(|content| Answered::new(content, record))
 }
 
 /// An error, and what a 405 must say besides.
@@ -60,18 +60,19 @@ struct Refusal {
 }
 
 async fn route(
-    shared: &Shared,
-    head: Parts,
-    content: Body,
+    worker: &Worker,
+    client: &Arc<Client>,
+    request: Request<Unread>,
     incoming: &Incoming,
     record: &mut Record,
-) -> Result<Response<Body>, Refusal> {
-    if head.method == Method::OPTIONS && head.uri.path() == "*" {
+) -> Result<Response<Content>, Refusal> {
+    if request.method() == Method::OPTIONS && request.uri().path() == "*" {
         return Ok(about_the_server());
     }
+    let (head, content) = request.into_parts();
     incoming::check(&head)?;
     // This request stays with this table, even if the next one is in force by the time it ends.
-    let live = shared.live.load_full();
+    let live = worker.snapshot();
     let (route, tail) = match live.table.lookup(&head.method, head.uri.path()) {
         Lookup::Route { route, tail } => (route, tail),
         Lookup::WrongMethod(allowed) => {
@@ -86,13 +87,14 @@ async fn route(
     record.route = Some(Arc::clone(&route));
     match &route.target {
         Target::Aggregate(plan) => {
-            let answer = aggregate::aggregate(&live, &route, plan, &head.headers, incoming, record).await;
-            answer.map_err(Refusal::from)
+            let answer = aggregate::aggregate(&live, worker.index, &route, plan, &head.headers, incoming, record);
+            answer.await.map_err(Refusal::from)
         }
         Target::Forward { upstream, rewrite } => {
             let uri =
                 rewrite.as_ref().map(|rewrite| forward::rewritten(&head.uri, rewrite, tail)).transpose()?;
-            let to = Destination { route: &route, cluster: &live.clusters[*upstream], uri };
+            let cluster = &live.clusters[*upstream];
+            let to = Destination { worker: worker.index, client, route: &route, cluster, uri };
             let request = Request::from_parts(head, content);
             forward(to, request, incoming, record).await.map_err(Refusal::from)
         }
@@ -100,8 +102,8 @@ async fn route(
 }
 
 /// `OPTIONS *` asks about the server as a whole (RFC 9110, section 9.3.7): it is there.
-fn about_the_server() -> Response<Body> {
-    let mut response = Response::new(Body::empty());
+fn about_the_server() -> Response<Content> {
+    let mut response = Response::new(Content::Own(Bytes::new()));
     *response.status_mut() = StatusCode::NO_CONTENT;
     response
 }

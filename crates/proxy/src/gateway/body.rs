@@ -1,123 +1,111 @@
-//! Bodies that are counted on their way through.
+//! The body of an answer on its way to the client.
 
 use std::pin::Pin;
-use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::task::{Context, Poll, ready};
 
 use bytes::Bytes;
 use http_body::{Body as HttpBody, Frame, SizeHint};
-use pin_project_lite::pin_project;
 use trellis_core::codes;
-use trellis_net::Body;
+use trellis_net::{BoxError, Received};
 
 use super::record::Record;
 
-/// How a request's body is coming along.
-#[derive(Debug, Default)]
-pub(super) struct Upload {
-    bytes: AtomicU64,
-    /// The service wants more, and the client has not sent it yet.
-    waiting: AtomicBool,
+/// An answer's body, counted, whose end is the end of the request.
+#[derive(Debug)]
+pub(super) struct Answered {
+    content: Content,
+    /// Gone when all has been said.
+    record: Option<Record>,
+    /// What broke the body, until what came before it has gone out.
+    failure: Option<BoxError>,
 }
 
-/// A request's body on its way to whoever wants it.
-struct Counted {
-    inner: Body,
-    upload: Arc<Upload>,
+/// Where it comes from.
+#[derive(Debug)]
+pub(super) enum Content {
+    /// From an upstream.
+    Received(Received),
+    /// From here.
+    Own(Bytes),
 }
 
-pin_project! {
-    struct Recorded {
-        #[pin]
-        inner: Body,
-        record: Record,
+impl Answered {
+    /// Keeps `record` until the body has ended.
+    pub(super) fn new(content: Content, record: Record) -> Self {
+        let mut answered = Self { content, record: None, failure: None };
+        // A body that is empty, or that HEAD leaves out, is not asked for.
+        if answered.is_end_stream() || record.is_head() {
+            record.complete();
+        } else {
+            answered.record = Some(record);
+        }
+        answered
     }
 }
 
-/// The body of a request, counted.
-pub(super) fn counted(inner: Body, upload: Arc<Upload>) -> Body {
-    if inner.is_end_stream() { inner } else { Body::new(Counted { inner, upload }) }
-}
-
-/// Keeps `record` until the answer's body has ended.
-pub(super) fn recorded(inner: Body, mut record: Record) -> Body {
-    // A body that is empty, or that HEAD leaves out, is not asked for.
-    if inner.is_end_stream() || record.is_head() {
-        record.complete();
-        return inner;
-    }
-    Body::new(Recorded { inner, record })
-}
-
-impl Upload {
-    /// Bytes that have come so far.
-    pub(super) fn bytes(&self) -> u64 {
-        self.bytes.load(Ordering::Relaxed)
-    }
-
-    /// Whether it is the client that everybody waits for.
-    pub(super) fn is_waiting(&self) -> bool {
-        self.waiting.load(Ordering::Relaxed)
-    }
-}
-
-impl HttpBody for Counted {
+impl HttpBody for Answered {
     type Data = Bytes;
-    type Error = <Body as HttpBody>::Error;
+    type Error = BoxError;
 
     fn poll_frame(
         mut self: Pin<&mut Self>,
         cx: &mut Context<'_>,
-    ) -> Poll<Option<Result<Frame<Bytes>, Self::Error>>> {
-        let polled = Pin::new(&mut self.inner).poll_frame(cx);
-        self.upload.waiting.store(polled.is_pending(), Ordering::Relaxed);
-        if let Poll::Ready(Some(Ok(frame))) = &polled {
-            let bytes = frame.data_ref().map_or(0, Bytes::len) as u64;
-            self.upload.bytes.fetch_add(bytes, Ordering::Relaxed);
+    ) -> Poll<Option<Result<Frame<Bytes>, BoxError>>> {
+        if let Some(error) = self.failure.take() {
+            return Poll::Ready(Some(Err(error)));
         }
-        polled
-    }
-
-    fn is_end_stream(&self) -> bool {
-        self.inner.is_end_stream()
-    }
-
-    fn size_hint(&self) -> SizeHint {
-        self.inner.size_hint()
-    }
-}
-
-impl HttpBody for Recorded {
-    type Data = Bytes;
-    type Error = <Body as HttpBody>::Error;
-
-    fn poll_frame(
-        self: Pin<&mut Self>,
-        cx: &mut Context<'_>,
-    ) -> Poll<Option<Result<Frame<Bytes>, Self::Error>>> {
-        let mut this = self.project();
-        let frame = ready!(this.inner.as_mut().poll_frame(cx));
+        let frame = match &mut self.content {
+            Content::Received(received) => ready!(Pin::new(received).poll_frame(cx)),
+            Content::Own(bytes) if bytes.is_empty() => None,
+            Content::Own(bytes) => Some(Ok(Frame::data(std::mem::take(bytes)))),
+        };
+        if let Some(Err(error)) = frame {
+            if let Some(mut record) = self.record.take() {
+                record.failed(codes::UPSTREAM_RESET);
+            }
+            // The server breaks the client's connection, so that half an answer never looks whole; but at once, with
+            // all that it has not sent yet. The client may have that.
+            self.failure = Some(error);
+            cx.waker().wake_by_ref();
+            return Poll::Pending;
+        }
+        let ended = self.content.is_end_stream();
         match &frame {
             Some(Ok(frame)) => {
-                this.record.bytes_out += frame.data_ref().map_or(0, Bytes::len) as u64;
+                if let Some(record) = &mut self.record {
+                    record.bytes_out += frame.data_ref().map_or(0, Bytes::len) as u64;
+                }
                 // Who knows the length does not ask for the end.
-                if this.inner.is_end_stream() {
-                    this.record.complete();
+                if ended && let Some(record) = self.record.take() {
+                    record.complete();
                 }
             }
-            // The error goes on to the server, which breaks the client's connection: half an answer never looks whole.
-            Some(Err(_)) => this.record.failed(codes::UPSTREAM_RESET),
-            None => this.record.complete(),
+            _ => {
+                if let Some(record) = self.record.take() {
+                    record.complete();
+                }
+            }
         }
         Poll::Ready(frame)
     }
 
     fn is_end_stream(&self) -> bool {
-        self.inner.is_end_stream()
+        self.content.is_end_stream()
     }
 
     fn size_hint(&self) -> SizeHint {
-        self.inner.size_hint()
+        match &self.content {
+            Content::Received(received) => received.size_hint(),
+            Content::Own(bytes) => SizeHint::with_exact(bytes.len() as u64),
+        }
+    }
+}
+
+impl Content {
+    fn is_end_stream(&self) -> bool {
+        match self {
+            Self::Received(received) => received.is_end_stream(),
+            Self::Own(bytes) => bytes.is_empty(),
+        }
     }
 }

@@ -1,64 +1,57 @@
 //! Whose patience ends first.
 
 use std::future::Future;
-use std::pin::pin;
+use std::pin::{Pin, pin};
+use std::sync::Arc;
+use std::task::Poll;
 use std::time::Duration;
 
-use tokio::time::{Instant, sleep_until};
+use tokio::time::Instant;
 use trellis_core::{Error, codes};
+use trellis_net::cluster::Flight;
+use trellis_net::{Client, Cluster, Progress};
 
-use super::body::Upload;
-
-/// How much longer than the gateway an upstream call waits, so that it is the gateway that finds out who is late: only
-/// where it is the service does the call run into its own limit, which counts against the instance. A client that sends
-/// slowly, or that allows a millisecond, must not open a breaker for everybody.
-const SLACK: Duration = Duration::from_millis(20);
-
-/// The waits for one answer.
+/// The wait for one answer.
 #[derive(Debug, Clone, Copy)]
 pub(super) struct Wait {
     /// For the answer to begin.
     pub(super) within: Duration,
+    pub(super) deadline: Instant,
     /// It is the client that does not wait longer, not the route.
     of_client: bool,
 }
 
 impl Wait {
-    /// The shorter of what the route and the client allow. TRL1012 if the client's time is over already.
-    pub(super) fn new(route: Duration, client: Option<Duration>) -> Result<Self, Error> {
-        match client {
-            Some(Duration::ZERO) => Err(over()),
-            Some(client) if client < route => Ok(Self { within: client, of_client: true }),
-            _ => Ok(Self { within: route, of_client: false }),
-        }
+    /// The shorter of what the route and the client allow, from `now`. TRL1012 if the client's time is over already.
+    pub(super) fn new(now: Instant, route: Duration, client: Option<Duration>) -> Result<Self, Error> {
+        let (within, of_client) = match client {
+            Some(Duration::ZERO) => return Err(over()),
+            Some(client) if client < route => (client, true),
+            _ => (route, false),
+        };
+        Ok(Self { within, deadline: now + within, of_client })
     }
 
-    /// What to give the call that [`watch`](Self::watch) gets.
-    pub(super) fn for_call(self) -> Duration {
-        self.within + SLACK
+    /// Waits for `work`; `None` if its time is over first.
+    pub(super) async fn until<T>(self, client: &Arc<Client>, work: impl Future<Output = T>) -> Option<T> {
+        let (mut work, mut alarm) = (pin!(work), client.alarm(self.deadline));
+        std::future::poll_fn(|cx| match work.as_mut().poll(cx) {
+            Poll::Ready(value) => Poll::Ready(Some(value)),
+            Poll::Pending => Pin::new(&mut alarm).poll(cx).map(|()| None),
+        })
+        .await
     }
 
-    /// Waits for `call`, and blames whoever is late if it does not come.
-    pub(super) async fn watch<T>(
-        self,
-        upload: &Upload,
-        call: impl Future<Output = Result<T, Error>>,
-    ) -> Result<T, Error> {
-        let mut call = pin!(call);
-        let deadline = Instant::now() + self.within;
-        tokio::select! {
-            // Ours comes first: after a stall both may be over.
-            biased;
-            () = sleep_until(deadline) => {}
-            answer = &mut call => return answer,
-        }
+    /// Says who was late: the client, which sends slowly or allows a millisecond and must not open a breaker for
+    /// everybody, or the service.
+    pub(super) fn late(self, cluster: &Cluster, flight: Flight, upload: &Progress) -> Error {
         if self.of_client {
-            return Err(over());
+            return over();
         }
         if upload.is_waiting() {
-            return Err(Error::new(codes::CLIENT_TIMEOUT, "the request's body did not arrive in time"));
+            return Error::new(codes::CLIENT_TIMEOUT, "the request's body did not arrive in time");
         }
-        call.await
+        cluster.late(flight, cluster.is_long(self.within))
     }
 }
 

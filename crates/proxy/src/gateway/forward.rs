@@ -4,60 +4,88 @@ use std::sync::Arc;
 
 use http::header::CONNECTION;
 use http::uri::PathAndQuery;
-use http::{HeaderValue, Request, Response, StatusCode, Uri, Version};
-use http_body::Body as _;
+use http::{HeaderValue, Request, Response, Uri, Version};
+use http_body_util::Limited;
+use tokio::time::Instant;
 use trellis_core::{Error, codes};
+use trellis_net::client::Reply;
+use trellis_net::cluster::Flight;
 use trellis_net::headers::strip_hop_by_hop;
-use trellis_net::{Body, Cluster, body};
+use trellis_net::{Client, Cluster, Outgoing, Unread, body};
 
+use super::body::Content;
 use super::deadline::Wait;
 use super::incoming::Incoming;
 use super::record::Record;
+use super::upgrade;
 use crate::table::{Rewrite, Route};
 
 /// Where a request goes.
 pub(super) struct Destination<'r> {
+    pub(super) worker: usize,
+    pub(super) client: &'r Arc<Client>,
     pub(super) route: &'r Route,
     pub(super) cluster: &'r Cluster,
     /// Sent on instead of the path that came.
     pub(super) uri: Option<Uri>,
 }
 
-/// Sends `request` on, whose body is counted already. Both bodies are streams that wait for whoever is slower.
+/// Sends `request` on. Both bodies are streams that wait for whoever is slower.
 pub(super) async fn forward(
     to: Destination<'_>,
-    request: Request<Body>,
+    mut request: Request<Unread>,
     incoming: &Incoming,
     record: &mut Record,
-) -> Result<Response<Body>, Error> {
+) -> Result<Response<Content>, Error> {
+    use http_body::Body as _;
     record.service = Some(to.cluster.name().clone());
-    let wait = Wait::new(to.route.timeout, incoming.patience)?;
-    let (mut head, content) = request.into_parts();
+    let wait = Wait::new(Instant::now(), to.route.timeout, incoming.patience)?;
     let limit = to.route.max_body_bytes;
-    if content.size_hint().lower() > limit {
+    if request.body().size_hint().lower() > limit {
         return Err(body::too_large(limit));
     }
+    let switch = upgrade::Switch::wanted(&mut request);
+    let (mut head, content) = request.into_parts();
     head.uri = to.uri.unwrap_or(head.uri);
     incoming.outgoing(&mut head.headers, head.version);
-    let request = Request::from_parts(head, body::limit(content, limit));
-    let upload = Arc::clone(&record.upload);
-    let call = to.cluster.call(request, wait.for_call());
-    let answer = wait.watch(&upload, call).await?;
-    record.instance = Some(answer.instance);
-    record.attempts = answer.attempts;
-    returned(to.cluster, answer.response)
-}
-
-/// A service's response as ours.
-fn returned(cluster: &Cluster, mut response: Response<Body>) -> Result<Response<Body>, Error> {
-    // Nobody asked for another protocol.
-    if response.status() == StatusCode::SWITCHING_PROTOCOLS {
-        let detail = format!("{} changed the protocol without being asked", cluster.name());
-        return Err(Error::new(codes::UPSTREAM_INVALID, detail));
+    if let Some(switch) = &switch {
+        switch.ask(&mut head.headers);
     }
-    *response.version_mut() = Version::HTTP_11;
-    strip_hop_by_hop(response.headers_mut());
-    Ok(response)
+    let limit = usize::try_from(limit).unwrap_or(usize::MAX);
+    let content = if content.is_end_stream() {
+        Outgoing::empty()
+    } else {
+        Outgoing::stream(Limited::new(content, limit), Arc::clone(&record.upload))
+    };
+    let mut request = Request::from_parts(head, content);
+    let mut flight = Flight::default();
+    let sent = to.cluster.send(to.worker, &mut request, wait.deadline, &mut flight);
+    let sent = wait.until(to.client, sent).await;
+    record.attempts = flight.attempts;
+    if record.tells_instance(matches!(sent, Some(Ok(_)))) {
+        record.instance = flight.instance().cloned();
+    }
+    match sent {
+        None => Err(wait.late(to.cluster, flight, &record.upload)),
+        Some(Err(error)) => Err(error),
+        Some(Ok(Reply::Answer(mut response))) => {
+            *response.version_mut() = Version::HTTP_11;
+            strip_hop_by_hop(response.headers_mut());
+            // What came after the request was not looked at, so the connection ends with it.
+            if switch.is_some() {
+                close(&mut response, Version::HTTP_11);
+            }
+            Ok(response.map(|received| Content::Received(flight.until_read(received))))
+        }
+        Some(Ok(Reply::Switched(head, tunnel))) => match switch {
+            Some(switch) => Ok(switch.accept(head, tunnel, flight)),
+            // Nobody asked for another protocol.
+            None => {
+                let detail = format!("{} changed the protocol without being asked", to.cluster.name());
+                Err(Error::new(codes::UPSTREAM_INVALID, detail))
+            }
+        },
+    }
 }
 
 /// Only the path changes; the query stays as it came. `tail` is what `**` stands for.
@@ -72,7 +100,7 @@ pub(super) fn rewritten(uri: &Uri, rewrite: &Rewrite, tail: &str) -> Result<Uri,
 }
 
 /// Tells an HTTP/1.1 client that nothing more is read from this connection.
-pub(super) fn close(response: &mut Response<Body>, version: Version) {
+pub(super) fn close<B>(response: &mut Response<B>, version: Version) {
     if version < Version::HTTP_2 {
         response.headers_mut().insert(CONNECTION, HeaderValue::from_static("close"));
     }

@@ -8,11 +8,12 @@ use http::request::Parts;
 use http::{HeaderMap, HeaderName, HeaderValue, Method, Version};
 use trellis_core::headers::{REQUEST_ID, TIMEOUT_MS, TRACEPARENT, TRACESTATE};
 use trellis_core::{Error, TraceContext, codes};
-use trellis_net::PeerAddr;
+use trellis_net::Client;
 use trellis_net::headers::strip_hop_by_hop;
 use trellis_resilience::Deadline;
 use trellis_runtime::WallClock;
 
+use super::upgrade::is_websocket;
 use crate::path;
 
 const FORWARDED_FOR: HeaderName = HeaderName::from_static("x-forwarded-for");
@@ -27,14 +28,15 @@ pub(super) struct Incoming {
     pub(super) trace: TraceContext,
     /// `tracestate` is somebody else's if there is no valid `traceparent` beside it.
     continues: bool,
-    peer: Option<SocketAddr>,
+    peer: SocketAddr,
+    secure: bool,
     host: Option<HeaderValue>,
     /// How long the client will wait, if it says so.
     pub(super) patience: Option<Duration>,
 }
 
 impl Incoming {
-    pub(super) fn read(head: &Parts, clock: &WallClock) -> Self {
+    pub(super) fn read(head: &Parts, client: &Client, clock: &WallClock) -> Self {
         let headers = &head.headers;
         let parent: Option<TraceContext> = only(headers, &TRACEPARENT).and_then(|text| text.parse().ok());
         let span = fastrand::u64(..);
@@ -44,7 +46,8 @@ impl Incoming {
             trace: parent
                 .map_or_else(|| TraceContext::root(fastrand::u128(..), span, true), |p| p.child(span)),
             continues: parent.is_some(),
-            peer: head.extensions.get().map(|PeerAddr(peer)| *peer),
+            peer: client.peer,
+            secure: client.secure,
             host: authority.or_else(|| headers.get(HOST).cloned()),
             patience: only(headers, &TIMEOUT_MS).and_then(Deadline::parse_header),
         }
@@ -88,13 +91,13 @@ impl Incoming {
     /// The client's address goes to the end of the list; the other two are what we saw, not what the client claims.
     fn forwarded(&self, headers: &mut HeaderMap) {
         let before = headers.get_all(FORWARDED_FOR).iter().filter_map(|value| value.to_str().ok());
-        let peer = self.peer.map(|peer| peer.ip().to_canonical().to_string());
-        let list = before.map(str::to_owned).chain(peer).collect::<Vec<_>>().join(", ");
+        let peer = self.peer.ip().to_canonical().to_string();
+        let list = before.map(str::to_owned).chain([peer]).collect::<Vec<_>>().join(", ");
         headers.remove(FORWARDED_FOR);
         if let Some(list) = HeaderValue::try_from(list).ok().filter(|list| !list.is_empty()) {
             headers.insert(FORWARDED_FOR, list);
         }
-        headers.insert(FORWARDED_PROTO, HeaderValue::from_static("http"));
+        headers.insert(FORWARDED_PROTO, HeaderValue::from_static(if self.secure { "https" } else { "http" }));
         match &self.host {
             Some(host) => headers.insert(FORWARDED_HOST, host.clone()),
             None => headers.remove(FORWARDED_HOST),
@@ -110,8 +113,11 @@ pub(super) fn check(head: &Parts) -> Result<(), Error> {
         return refuse("CONNECT is not carried here".into());
     }
     // curl offers h2c with every request that it would like to send over HTTP/2; it may be passed over.
-    if headers.get_all(UPGRADE).iter().any(|protocol| !protocol.as_bytes().eq_ignore_ascii_case(b"h2c")) {
-        return refuse("a change of protocol (Upgrade, WebSocket) is not carried here".into());
+    let carried = |protocol: &HeaderValue| {
+        protocol.as_bytes().eq_ignore_ascii_case(b"h2c") || is_websocket(protocol)
+    };
+    if !headers.get_all(UPGRADE).iter().all(carried) {
+        return refuse("of all changes of protocol (Upgrade) only that to WebSocket is carried here".into());
     }
     if headers.contains_key(CONTENT_LENGTH) && headers.contains_key(TRANSFER_ENCODING) {
         return refuse("Content-Length and Transfer-Encoding cannot both say where the body ends".into());

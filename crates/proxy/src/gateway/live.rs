@@ -6,7 +6,7 @@ use std::sync::{Arc, Mutex, PoisonError};
 
 use tokio::sync::watch;
 use trellis_core::{Discovery, Endpoint, EndpointSet, EndpointWatch, InstanceId, ServiceName};
-use trellis_net::{Cluster, ClusterOptions, Pool};
+use trellis_net::{Cluster, ClusterOptions};
 
 use crate::Options;
 use crate::table::{RouteTable, Upstream};
@@ -21,7 +21,6 @@ pub(super) struct Live {
 
 /// The clusters of the current table, from which the next one takes those it has as well.
 pub(super) struct Clusters {
-    pool: Pool,
     options: ClusterOptions,
     discovery: Arc<dyn Discovery>,
     current: Mutex<HashMap<Upstream, Arc<Cluster>>>,
@@ -29,8 +28,7 @@ pub(super) struct Clusters {
 
 impl Clusters {
     pub(super) fn new(options: &Options, discovery: Arc<dyn Discovery>) -> Self {
-        let pool = Pool::new(options.pool.clone());
-        Self { pool, options: options.cluster.clone(), discovery, current: Mutex::default() }
+        Self { options: options.cluster(), discovery, current: Mutex::default() }
     }
 
     /// Finds or makes the cluster of each upstream.
@@ -47,7 +45,9 @@ impl Clusters {
 
     /// Lets go of services that are about to stop.
     pub(super) fn close_idle(&self) {
-        self.pool.close_idle();
+        for cluster in self.current.lock().unwrap_or_else(PoisonError::into_inner).values() {
+            cluster.close_idle();
+        }
     }
 
     fn cluster(&self, upstream: &Upstream) -> Cluster {
@@ -55,7 +55,7 @@ impl Clusters {
             Upstream::Service(name) => self.discovery.watch(name),
             Upstream::Fixed(name, addresses) => fixed(name, addresses),
         };
-        Cluster::new(upstream.name().clone(), endpoints, self.pool.clone(), self.options.clone())
+        Cluster::new(upstream.name().clone(), &endpoints, self.options.clone())
     }
 }
 

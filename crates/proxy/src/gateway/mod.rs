@@ -9,20 +9,21 @@ mod incoming;
 mod live;
 mod record;
 mod stats;
+mod upgrade;
+mod worker;
 
-use std::convert::Infallible;
 use std::sync::Arc;
 
 use arc_swap::ArcSwap;
-use http::Request;
 use tokio::net::TcpListener;
-use trellis_core::{Discovery, Error};
-use trellis_net::{Body, serve};
-use trellis_runtime::{Shutdown, WallClock};
+use trellis_core::{Discovery, Error, codes};
+use trellis_net::Server;
+use trellis_runtime::{Shutdown, WallClock, workers};
 
 use crate::Options;
 use crate::table::RouteTable;
 use live::{Clusters, Live};
+use worker::{Door, Worker};
 
 pub use stats::Stats;
 
@@ -38,13 +39,15 @@ pub struct Handle {
     shared: Arc<Shared>,
 }
 
+/// What all workers share.
 #[derive(Debug)]
 struct Shared {
     options: Options,
     clock: WallClock,
     live: ArcSwap<Live>,
     clusters: Clusters,
-    stats: Arc<stats::Counters>,
+    /// One for each worker.
+    stats: Box<[stats::Counters]>,
 }
 
 impl Gateway {
@@ -53,19 +56,30 @@ impl Gateway {
         let clusters = Clusters::new(&options, discovery);
         let live = ArcSwap::from_pointee(clusters.connect(table));
         let clock = WallClock::system();
-        let shared = Arc::new(Shared { options, clock, live, clusters, stats: Arc::default() });
+        let stats = (0..options.workers()).map(|_| stats::Counters::default()).collect();
+        let shared = Arc::new(Shared { options, clock, live, clusters, stats });
         (Self { shared: Arc::clone(&shared) }, Handle { shared })
     }
 
     /// Serves `listener` until `shutdown`, then lets running requests finish for as long as the options say.
     pub async fn run(self, listener: TcpListener, shutdown: Shutdown) -> Result<(), Error> {
-        let options = self.shared.options.serve.clone();
-        let shared = Arc::clone(&self.shared);
-        let service = tower::service_fn(move |request: Request<Body>| {
-            let shared = Arc::clone(&self.shared);
-            async move { Ok::<_, Infallible>(answer::answer(shared, request).await) }
-        });
-        let served = serve(listener, service, options, shutdown).await;
+        let shared = self.shared;
+        let server = Server::new((), shared.options.serve.clone());
+        let served = match shared.options.workers() {
+            1 => Worker::new(0, &shared).serve(&server, listener, shutdown).await,
+            count => {
+                let listeners = copies(listener, count)?;
+                let work = |index: usize| {
+                    let (worker, server) = (Worker::new(index, &shared), server.clone());
+                    let (listener, shutdown) = (listeners[index].try_clone(), shutdown.clone());
+                    move || async move {
+                        let listener = listener.and_then(TcpListener::from_std).map_err(cannot_share)?;
+                        worker.serve(&server, listener, shutdown).await
+                    }
+                };
+                workers::run("proxy", count, work, || shutdown.trigger()).await
+            }
+        };
         shared.clusters.close_idle();
         served
     }
@@ -80,6 +94,31 @@ impl Handle {
 
     /// What has happened since the start.
     pub fn stats(&self) -> Stats {
-        self.shared.stats.read()
+        stats::read(&self.shared.stats)
     }
+}
+
+impl Worker {
+    async fn serve(
+        self: Arc<Self>,
+        server: &Server<()>,
+        listener: TcpListener,
+        shutdown: Shutdown,
+    ) -> Result<(), Error> {
+        let served = server.with(Door(Arc::clone(&self)));
+        tokio::select! {
+            served = served.run(listener, shutdown) => served,
+            () = self.sweep() => Ok(()),
+        }
+    }
+}
+
+/// One socket for each worker to accept from; the kernel hands a connection to whoever takes it.
+fn copies(listener: TcpListener, count: usize) -> Result<Vec<std::net::TcpListener>, Error> {
+    let first = listener.into_std().map_err(cannot_share)?;
+    (0..count).map(|_| first.try_clone().map_err(cannot_share)).collect()
+}
+
+fn cannot_share(error: std::io::Error) -> Error {
+    Error::new(codes::CANNOT_LISTEN, "a listener cannot be shared among the workers").because(error)
 }

@@ -2,30 +2,32 @@
 
 use std::sync::Arc;
 
-use http::{HeaderValue, Method};
+use http::request::Parts;
+use http::{HeaderValue, Method, Uri};
 use tokio::time::Instant;
 use trellis_core::{Code, InstanceId, ServiceName, TraceContext};
+use trellis_net::Progress;
 
-use super::body::Upload;
-use super::stats::{Counters, Outcome};
+use super::stats::Outcome;
+use super::worker::Worker;
 use crate::table::Route;
 
 /// Kept from a request's head to the last byte of its answer, or to where it breaks off. Writes itself when dropped.
 #[derive(Debug)]
 pub(super) struct Record {
-    counters: Arc<Counters>,
-    access_log: bool,
+    worker: Arc<Worker>,
+    /// It will be written whatever happens.
+    sampled: bool,
     start: Instant,
     method: Method,
-    /// Without the query, which may hold secrets.
-    path: Box<str>,
+    uri: Uri,
     request_id: HeaderValue,
     trace: TraceContext,
     pub(super) route: Option<Arc<Route>>,
     pub(super) service: Option<ServiceName>,
     pub(super) instance: Option<InstanceId>,
     pub(super) attempts: u32,
-    pub(super) upload: Arc<Upload>,
+    pub(super) upload: Arc<Progress>,
     pub(super) bytes_out: u64,
     /// 0 until there is an answer.
     pub(super) status: u16,
@@ -36,22 +38,22 @@ pub(super) struct Record {
 
 /// What is known of a request when it begins.
 pub(super) struct Begin<'r> {
-    pub(super) method: &'r Method,
-    pub(super) path: &'r str,
+    pub(super) head: &'r Parts,
     pub(super) request_id: &'r HeaderValue,
     pub(super) trace: TraceContext,
 }
 
 impl Record {
-    /// Begins a record; also says how many requests are under way with it.
-    pub(super) fn begin(counters: &Arc<Counters>, access_log: bool, request: &Begin<'_>) -> (Self, u64) {
-        let under_way = counters.begin();
-        let record = Self {
-            counters: Arc::clone(counters),
-            access_log,
+    /// Begins a record: from here on the request is under way.
+    pub(super) fn begin(worker: &Arc<Worker>, request: &Begin<'_>) -> Self {
+        worker.counters().begin();
+        let options = &worker.shared.options;
+        Self {
+            worker: Arc::clone(worker),
+            sampled: options.access_log && options.access_log_sample.includes(fastrand::f64()),
             start: Instant::now(),
-            method: request.method.clone(),
-            path: request.path.into(),
+            method: request.head.method.clone(),
+            uri: request.head.uri.clone(),
             request_id: request.request_id.clone(),
             trace: request.trace,
             route: None,
@@ -64,8 +66,7 @@ impl Record {
             partly: None,
             // Until something else happens, a record that is dropped is one whose client has gone.
             outcome: Outcome::ClientGone,
-        };
-        (record, under_way)
+        }
     }
 
     /// The gateway gives the answer, or the answer broke off.
@@ -74,10 +75,15 @@ impl Record {
     }
 
     /// The last byte of the answer has gone out.
-    pub(super) fn complete(&mut self) {
+    pub(super) fn complete(mut self) {
         if self.outcome == Outcome::ClientGone {
             self.outcome = Outcome::Status(self.status);
         }
+    }
+
+    /// Whether the instance will be asked for: a count of references less to touch if not.
+    pub(super) fn tells_instance(&self, went_well: bool) -> bool {
+        self.sampled || (!went_well && self.worker.shared.options.access_log)
     }
 
     pub(super) fn is_head(&self) -> bool {
@@ -87,14 +93,16 @@ impl Record {
 
 impl Drop for Record {
     fn drop(&mut self) {
-        self.counters.end(self.outcome);
-        if !self.access_log {
+        self.worker.counters().end(self.outcome);
+        let went_wrong = self.outcome.flag().is_some() || self.partly.is_some() || self.status >= 500;
+        if !(self.sampled || went_wrong && self.worker.shared.options.access_log) {
             return;
         }
         tracing::info!(
             target: "access",
             method = %self.method,
-            path = &*self.path,
+            // Without the query, which may hold secrets.
+            path = self.uri.path(),
             route = self.route.as_ref().map(|route| &*route.path),
             service = self.service.as_ref().map(ServiceName::as_str),
             instance = self.instance.as_ref().map(InstanceId::as_str),

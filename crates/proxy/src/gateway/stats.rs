@@ -29,7 +29,9 @@ pub(super) enum Outcome {
     ClientGone,
 }
 
+/// What one worker has counted.
 #[derive(Debug, Default)]
+#[repr(align(128))] // no cache line is shared with another worker
 pub(super) struct Counters {
     requests: AtomicU64,
     in_flight: AtomicU64,
@@ -63,10 +65,10 @@ const CODES: [Code; 16] = [
 const CLIENT_GONE: &str = "client_gone";
 
 impl Counters {
-    /// Counts a request as begun; returns how many are under way with it.
-    pub(super) fn begin(&self) -> u64 {
+    /// Counts a request as begun.
+    pub(super) fn begin(&self) {
         self.requests.fetch_add(1, Ordering::Relaxed);
-        self.in_flight.fetch_add(1, Ordering::Relaxed) + 1
+        self.in_flight.fetch_add(1, Ordering::Relaxed);
     }
 
     pub(super) fn end(&self, outcome: Outcome) {
@@ -82,17 +84,30 @@ impl Counters {
         self.in_flight.fetch_sub(1, Ordering::Relaxed);
     }
 
-    pub(super) fn read(&self) -> Stats {
+    /// Requests under way.
+    pub(super) fn in_flight(&self) -> u64 {
+        self.in_flight.load(Ordering::Relaxed)
+    }
+
+    fn outcomes(&self) -> impl Iterator<Item = (&'static str, u64)> {
         let classes = CLASSES.into_iter().zip(&self.by_class);
         let codes = CODES.iter().map(|code| code.id).zip(&self.by_code);
         let named = classes.chain(codes).chain([(CLIENT_GONE, &self.client_gone)]);
-        let outcomes = named.map(|(name, count)| (name, count.load(Ordering::Relaxed)));
-        Stats {
-            requests: self.requests.load(Ordering::Relaxed),
-            in_flight: self.in_flight.load(Ordering::Relaxed),
-            outcomes: outcomes.filter(|(_, count)| *count > 0).collect(),
+        named.map(|(name, count)| (name, count.load(Ordering::Relaxed))).filter(|(_, count)| *count > 0)
+    }
+}
+
+/// What all workers have counted together.
+pub(super) fn read(workers: &[Counters]) -> Stats {
+    let mut stats = Stats::default();
+    for counters in workers {
+        stats.requests += counters.requests.load(Ordering::Relaxed);
+        stats.in_flight += counters.in_flight();
+        for (name, count) in counters.outcomes() {
+            *stats.outcomes.entry(name).or_default() += count;
         }
     }
+    stats
 }
 
 impl Outcome {

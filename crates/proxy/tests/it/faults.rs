@@ -192,7 +192,7 @@ async fn too_many_requests_at_once_are_refused() {
 #[tokio::test]
 async fn a_change_of_protocol_is_refused() {
     let gateway = TestGateway::to(&[echo().await], "").await;
-    let websocket = Request::get("/").header("connection", "upgrade").header("upgrade", "websocket");
+    let websocket = Request::get("/").header("connection", "upgrade").header("upgrade", "irc/6.9");
     let answer = gateway.send(websocket.body(Body::empty()).unwrap()).await;
     assert_eq!(answer.status, StatusCode::BAD_REQUEST);
     answer.problem("TRL1010");

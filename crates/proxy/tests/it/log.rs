@@ -46,7 +46,7 @@ async fn each_request_has_its_line() {
     let upstream =
         service(Router::new().route("/users/{id}", post(async |body: String| body.to_uppercase()))).await;
     let gateway =
-        TestGateway::start("[[route]]\npath = '/api/users/**'\nservice = 'users'\nrewrite = '/users/**'")
+        TestGateway::start("[gateway]\nworkers = 1\n[[route]]\npath = '/api/users/**'\nservice = 'users'\nrewrite = '/users/**'")
             .await;
     gateway.registry.set("users", &[upstream]);
     let request = Request::post("/api/users/7?token=secret")

@@ -1,0 +1,48 @@
+//! A request as the instance that it goes to wants it.
+
+use std::time::Duration;
+
+use http::header::HOST;
+use http::uri::{PathAndQuery, Scheme};
+use http::{HeaderValue, Request, Uri, Version};
+use trellis_core::error::Result;
+use trellis_core::{Error, codes, headers};
+
+use super::members::Member;
+use crate::Outgoing;
+use crate::client::Protocol;
+
+/// Addresses `request` to `member`, and says how much time is left for it.
+pub(super) fn address(request: &mut Request<Outgoing>, member: &Member, left: Duration) -> Result<()> {
+    let options = member.pool.options();
+    match options.protocol {
+        Protocol::Http1 => {
+            let host = member.host.clone().ok_or_else(no_host)?;
+            request.headers_mut().insert(HOST, host);
+            *request.version_mut() = Version::HTTP_11;
+            if request.uri().authority().is_some() || request.uri().path_and_query().is_none() {
+                *request.uri_mut() = Uri::from(path(request.uri()));
+            }
+        }
+        Protocol::Http2 => {
+            let mut parts = http::uri::Parts::default();
+            parts.scheme = Some(if options.tls.is_some() { Scheme::HTTPS } else { Scheme::HTTP });
+            parts.authority = Some(member.authority.clone().ok_or_else(no_host)?);
+            parts.path_and_query = Some(path(request.uri()));
+            *request.uri_mut() = Uri::from_parts(parts).map_err(|error| no_host().because(error))?;
+            *request.version_mut() = Version::HTTP_2;
+            // It is in the URI now.
+            request.headers_mut().remove(HOST);
+        }
+    }
+    request.headers_mut().insert(headers::TIMEOUT_MS, HeaderValue::from(left.as_millis() as u64));
+    Ok(())
+}
+
+fn path(uri: &Uri) -> PathAndQuery {
+    uri.path_and_query().cloned().unwrap_or(PathAndQuery::from_static("/"))
+}
+
+fn no_host() -> Error {
+    Error::new(codes::INTERNAL, "an instance has an address that is no host")
+}

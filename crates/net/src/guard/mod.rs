@@ -1,0 +1,168 @@
+//! A strict look at HTTP/1.1 requests before they are parsed.
+//!
+//! The parser behind it forgives what other parsers on the way read differently: a bare LF as the end of a line, a
+//! Content-Length beside a Transfer-Encoding, the same length twice. Whoever can make two servers disagree on where a
+//! request ends can smuggle a second one past the first. So whatever is ambiguous is refused here, and what passes has
+//! one reading only (RFC 9112, sections 2.2, 5.2, 6.3 and 11.2).
+
+mod chunked;
+mod scan;
+#[cfg(test)]
+mod tests;
+
+use std::future::Future as _;
+use std::io;
+use std::pin::Pin;
+use std::task::{Context, Poll, ready};
+use std::time::Duration;
+
+use pin_project_lite::pin_project;
+use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
+use tokio::time::{Instant, Sleep, sleep};
+use tracing::debug;
+
+pub(crate) use scan::{Expects, Scanner};
+
+/// What makes a request ambiguous.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
+pub(crate) enum Ambiguity {
+    /// A line ends with LF alone.
+    #[error("a line ends without CR")]
+    BareLf,
+    /// A header goes on in the next line.
+    #[error("a header is folded over two lines")]
+    Folded,
+    /// There is space before a colon, or no colon.
+    #[error("a header has no clear name")]
+    Name,
+    /// Both say where the body ends.
+    #[error("Content-Length and Transfer-Encoding are both there")]
+    TwoFramings,
+    /// More than one Content-Length.
+    #[error("Content-Length is there more than once")]
+    TwoLengths,
+    /// Not a plain decimal number.
+    #[error("Content-Length is not a number")]
+    Length,
+    /// Anything but `chunked`, once.
+    #[error("Transfer-Encoding is not \"chunked\"")]
+    Coding,
+    /// A chunk's size, or what follows its data, is not as it should be.
+    #[error("a chunk is not well formed")]
+    Chunk,
+}
+
+pin_project! {
+    /// Reads through a [`Scanner`]. What it refuses is replaced by bytes that no parser takes, so that the one behind it
+    /// answers 400 and closes, wherever in a request it stands. A client that has begun something and does not go on
+    /// is given up.
+    pub(crate) struct Guarded<S> {
+        #[pin]
+        stream: S,
+        scanner: Scanner,
+        patience: Patience,
+        waiting: Waiting,
+    }
+}
+
+/// How long a client may keep us waiting.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct Patience {
+    /// For the whole of a request head, from its first byte.
+    pub(crate) head: Duration,
+    /// For the next bytes of a body that somebody wants.
+    pub(crate) body: Duration,
+}
+
+/// A timer, made when it is first needed.
+#[derive(Debug, Default)]
+struct Waiting {
+    sleep: Option<Pin<Box<Sleep>>>,
+    since: Option<Expects>,
+}
+
+impl<S> Guarded<S> {
+    pub(crate) fn new(stream: S, max_head: usize, patience: Patience) -> Self {
+        Self { stream, scanner: Scanner::new(max_head), patience, waiting: Waiting::default() }
+    }
+}
+
+impl Waiting {
+    /// Ends with an error when what is expected has not come in time.
+    fn poll(&mut self, expects: Expects, patience: Patience, cx: &mut Context<'_>) -> Poll<io::Error> {
+        let patience = match expects {
+            Expects::Nothing => {
+                self.since = None;
+                return Poll::Pending;
+            }
+            Expects::Head => patience.head,
+            Expects::Body => patience.body,
+        };
+        let sleep = self.sleep.get_or_insert_with(|| Box::pin(sleep(patience)));
+        if self.since != Some(expects) {
+            self.since = Some(expects);
+            sleep.as_mut().reset(Instant::now() + patience);
+        }
+        ready!(sleep.as_mut().poll(cx));
+        Poll::Ready(io::Error::new(io::ErrorKind::TimedOut, "the client does not go on with its request"))
+    }
+
+    fn got_some(&mut self, expects: Expects) {
+        // A head has its time as a whole, a body for each piece.
+        if expects != Expects::Head {
+            self.since = None;
+        }
+    }
+}
+
+impl<S: AsyncRead> AsyncRead for Guarded<S> {
+    fn poll_read(
+        self: Pin<&mut Self>,
+        cx: &mut Context<'_>,
+        buffer: &mut ReadBuf<'_>,
+    ) -> Poll<io::Result<()>> {
+        let this = self.project();
+        let before = buffer.filled().len();
+        match this.stream.poll_read(cx, buffer) {
+            Poll::Ready(Ok(())) => {}
+            Poll::Ready(Err(error)) => return Poll::Ready(Err(error)),
+            Poll::Pending => {
+                return this.waiting.poll(this.scanner.expects(), *this.patience, cx).map(Err);
+            }
+        }
+        let new = &mut buffer.filled_mut()[before..];
+        if let Err(ambiguity) = this.scanner.scan(new) {
+            debug!(%ambiguity, "request refused");
+            // NUL is valid nowhere in a head, nor in the framing of a chunk.
+            new.fill(0);
+        }
+        this.waiting.got_some(this.scanner.expects());
+        Poll::Ready(Ok(()))
+    }
+}
+
+impl<S: AsyncWrite> AsyncWrite for Guarded<S> {
+    fn poll_write(self: Pin<&mut Self>, cx: &mut Context<'_>, bytes: &[u8]) -> Poll<io::Result<usize>> {
+        self.project().stream.poll_write(cx, bytes)
+    }
+
+    fn poll_flush(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
+        self.project().stream.poll_flush(cx)
+    }
+
+    fn poll_shutdown(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
+        self.project().stream.poll_shutdown(cx)
+    }
+
+    fn poll_write_vectored(
+        self: Pin<&mut Self>,
+        cx: &mut Context<'_>,
+        parts: &[io::IoSlice<'_>],
+    ) -> Poll<io::Result<usize>> {
+        self.project().stream.poll_write_vectored(cx, parts)
+    }
+
+    fn is_write_vectored(&self) -> bool {
+        self.stream.is_write_vectored()
+    }
+}

@@ -1,0 +1,87 @@
+//! A stream whose first bytes have been read already.
+
+use std::io;
+use std::pin::Pin;
+use std::task::{Context, Poll};
+
+use pin_project_lite::pin_project;
+use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
+
+pin_project! {
+    pub(crate) struct Prefixed<S> {
+        #[pin]
+        stream: S,
+        prefix: Prefix,
+    }
+}
+
+/// The first bytes of a connection.
+#[derive(Debug, Default)]
+pub(crate) struct Prefix {
+    bytes: [u8; Self::LENGTH],
+    from: usize,
+    to: usize,
+}
+
+impl Prefix {
+    /// As long as the preface of HTTP/2.
+    pub(crate) const LENGTH: usize = 24;
+
+    pub(crate) fn new(bytes: &[u8]) -> Self {
+        let mut prefix = Self::default();
+        prefix.to = bytes.len().min(Self::LENGTH);
+        prefix.bytes[..prefix.to].copy_from_slice(&bytes[..prefix.to]);
+        prefix
+    }
+
+    /// Hands out what is left of it; whether that was something.
+    fn read(&mut self, buffer: &mut ReadBuf<'_>) -> bool {
+        let length = buffer.remaining().min(self.to - self.from);
+        buffer.put_slice(&self.bytes[self.from..self.from + length]);
+        self.from += length;
+        length > 0
+    }
+}
+
+impl<S> Prefixed<S> {
+    pub(crate) fn new(stream: S, prefix: Prefix) -> Self {
+        Self { stream, prefix }
+    }
+}
+
+impl<S: AsyncRead> AsyncRead for Prefixed<S> {
+    fn poll_read(
+        self: Pin<&mut Self>,
+        cx: &mut Context<'_>,
+        buffer: &mut ReadBuf<'_>,
+    ) -> Poll<io::Result<()>> {
+        let this = self.project();
+        if this.prefix.read(buffer) { Poll::Ready(Ok(())) } else { this.stream.poll_read(cx, buffer) }
+    }
+}
+
+impl<S: AsyncWrite> AsyncWrite for Prefixed<S> {
+    fn poll_write(self: Pin<&mut Self>, cx: &mut Context<'_>, bytes: &[u8]) -> Poll<io::Result<usize>> {
+        self.project().stream.poll_write(cx, bytes)
+    }
+
+    fn poll_flush(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
+        self.project().stream.poll_flush(cx)
+    }
+
+    fn poll_shutdown(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
+        self.project().stream.poll_shutdown(cx)
+    }
+
+    fn poll_write_vectored(
+        self: Pin<&mut Self>,
+        cx: &mut Context<'_>,
+        parts: &[io::IoSlice<'_>],
+    ) -> Poll<io::Result<usize>> {
+        self.project().stream.poll_write_vectored(cx, parts)
+    }
+
+    fn is_write_vectored(&self) -> bool {
+        self.stream.is_write_vectored()
+    }
+}

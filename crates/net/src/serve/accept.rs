@@ -1,0 +1,60 @@
+//! Accepting connections, never more than there are slots for.
+
+use std::future::Future;
+use std::net::SocketAddr;
+use std::pin::pin;
+use std::sync::Arc;
+
+use futures_util::FutureExt;
+use tokio::net::{TcpListener, TcpStream};
+use tokio::sync::{OwnedSemaphorePermit, Semaphore};
+use tracing::{debug, warn};
+
+use super::ACCEPT_PAUSE;
+
+/// A new connection; its slot is free again when this is dropped.
+pub(crate) struct Accepted {
+    pub(crate) stream: TcpStream,
+    pub(crate) peer: SocketAddr,
+    pub(crate) slot: OwnedSemaphorePermit,
+}
+
+/// Hands every connection to `take` until `stop`.
+pub(crate) async fn until(
+    listener: &TcpListener,
+    slots: &Arc<Semaphore>,
+    stop: impl Future<Output = ()>,
+    mut take: impl FnMut(Accepted),
+) {
+    let mut stop = pin!(stop);
+    loop {
+        let accepted = tokio::select! {
+            biased;
+            () = &mut stop => return,
+            accepted = accept(listener, slots) => accepted,
+        };
+        match accepted {
+            Ok(accepted) => take(accepted),
+            Err(error) => {
+                warn!(%error, "cannot accept a connection");
+                tokio::time::sleep(ACCEPT_PAUSE).await;
+            }
+        }
+    }
+}
+
+/// Hands over what is left in the listener's queue.
+pub(crate) fn rest(listener: &TcpListener, slots: &Arc<Semaphore>, mut take: impl FnMut(Accepted)) {
+    while let Some(Ok(accepted)) = accept(listener, slots).now_or_never() {
+        take(accepted);
+    }
+}
+
+async fn accept(listener: &TcpListener, slots: &Arc<Semaphore>) -> std::io::Result<Accepted> {
+    let slot = slots.clone().acquire_owned().await.map_err(std::io::Error::other)?;
+    let (stream, peer) = listener.accept().await?;
+    if let Err(error) = stream.set_nodelay(true) {
+        debug!(%error, "cannot set TCP_NODELAY");
+    }
+    Ok(Accepted { stream, peer, slot })
+}

@@ -1,0 +1,197 @@
+//! One connection, from its first byte to its last.
+
+use std::convert::Infallible;
+use std::future::{Future, poll_fn};
+use std::pin::{Pin, pin};
+use std::sync::Arc;
+use std::task::Poll;
+use std::time::Duration;
+
+use http::Request;
+use hyper::body::Incoming;
+use hyper::server::conn::{http1, http2};
+use hyper::service::service_fn;
+use hyper_util::rt::{TokioExecutor, TokioIo, TokioTimer};
+use tokio::io::{AsyncRead, AsyncReadExt, AsyncWrite};
+use tokio::time::timeout;
+use tracing::debug;
+
+use super::accept::Accepted;
+use super::drain::{Drain, Place, Wanted};
+use super::{Client, Handler, ServeOptions, Server};
+use crate::BoxError;
+use crate::guard::{Guarded, Patience};
+use crate::prefixed::{Prefix, Prefixed};
+use crate::tls::ALPN_H2;
+
+/// What a connection needs of the settings, made once.
+pub(super) struct Builders {
+    http1: http1::Builder,
+    http2: http2::Builder<TokioExecutor>,
+    max_head: usize,
+    patience: Patience,
+}
+
+/// What an HTTP/2 client begins with (RFC 9113, section 3.4).
+const PREFACE: &[u8; Prefix::LENGTH] = b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n";
+/// Streams that a client may reset before they were looked at; more end the connection (CVE-2023-44487).
+const MAX_PENDING_RESETS: usize = 32;
+/// A client that does not answer a ping for this long has gone.
+const PING_TIMEOUT: Duration = Duration::from_secs(20);
+/// Answers wait in memory for a slow client up to this size, for each stream.
+const MAX_SEND_BUFFER: usize = 256 << 10;
+
+impl Builders {
+    pub(super) fn new(options: &ServeOptions) -> Self {
+        let max_head = options.max_header_bytes.max(8192);
+        let mut http1 = http1::Builder::new();
+        // The parser's timer runs while a connection is idle as well; a head that has begun has a shorter one.
+        http1
+            .timer(TokioTimer::new())
+            .header_read_timeout(options.idle_timeout)
+            .max_buf_size(max_head as usize);
+        let mut http2 = http2::Builder::new(TokioExecutor::new());
+        http2
+            .timer(TokioTimer::new())
+            .max_header_list_size(max_head)
+            .max_concurrent_streams(options.max_streams)
+            .max_pending_accept_reset_streams(MAX_PENDING_RESETS)
+            .max_send_buf_size(MAX_SEND_BUFFER)
+            .initial_connection_window_size(1 << 20)
+            .keep_alive_interval(options.idle_timeout)
+            .keep_alive_timeout(PING_TIMEOUT)
+            .enable_connect_protocol();
+        let patience = Patience { head: options.header_timeout, body: options.stall_timeout };
+        Self { http1, http2, max_head: max_head as usize, patience }
+    }
+}
+
+impl<H: Handler> Server<H> {
+    /// Serves `accepted` until it ends. A client that goes away or talks nonsense is no event.
+    pub(super) fn connection(
+        &self,
+        accepted: Accepted,
+        builders: &Arc<Builders>,
+        drain: &Drain,
+    ) -> impl Future<Output = ()> + Send + 'static {
+        let Accepted { stream, peer, slot } = accepted;
+        let (handler, tls, builders) = (self.handler.clone(), self.tls.clone(), Arc::clone(builders));
+        let place = drain.place();
+        async move {
+            let client = Arc::new(Client::new(peer, tls.is_some()));
+            let one = Connection { handler, builders: &builders, client, place };
+            let served = match tls {
+                None => one.plain(stream).await,
+                Some(tls) => match timeout(builders.patience.head, tls.accept(stream)).await {
+                    Ok(Ok(stream)) if stream.get_ref().1.alpn_protocol() == Some(ALPN_H2) => {
+                        one.http2(stream).await
+                    }
+                    Ok(Ok(stream)) => one.http1(stream).await,
+                    Ok(Err(error)) => Err(error.into()),
+                    Err(_) => Err("the TLS handshake took too long".into()),
+                },
+            };
+            if let Err(error) = served {
+                debug!(%peer, error = trellis_core::error::chain(&*error), "connection ended");
+            }
+            drop(slot);
+        }
+    }
+}
+
+struct Connection<'b, H> {
+    handler: H,
+    builders: &'b Builders,
+    client: Arc<Client>,
+    place: Place,
+}
+
+impl<H: Handler> Connection<'_, H> {
+    /// Finds out which HTTP the client speaks; without TLS it says so with its first bytes.
+    async fn plain<S>(self, mut stream: S) -> Result<(), BoxError>
+    where
+        S: AsyncRead + AsyncWrite + Unpin + Send + 'static,
+    {
+        let mut first = [0; Prefix::LENGTH];
+        let mut length = 0;
+        let reading = async {
+            while length < PREFACE.len() && first[..length] == PREFACE[..length] {
+                match stream.read(&mut first[length..]).await? {
+                    0 => break,
+                    read => length += read,
+                }
+            }
+            Ok::<_, std::io::Error>(())
+        };
+        let Connection { mut place, .. } = self;
+        let mut reading = pin!(timeout(self.builders.patience.head, reading));
+        // Who has said nothing when we stop is not waited for.
+        let read = poll_fn(|cx| match reading.as_mut().poll(cx) {
+            Poll::Pending if place.wanted(cx) != Wanted::GoOn => Poll::Ready(None),
+            other => other.map(Some),
+        });
+        match read.await {
+            None | Some(Err(_)) => return Ok(()),
+            Some(Ok(read)) => read?,
+        }
+        if length == 0 {
+            return Ok(());
+        }
+        let (prefix, this) = (Prefix::new(&first[..length]), Connection { place, ..self });
+        if &first == PREFACE {
+            this.http2(Prefixed::new(stream, prefix)).await
+        } else {
+            this.http1(Prefixed::new(stream, prefix)).await
+        }
+    }
+
+    async fn http1<S>(self, stream: S) -> Result<(), BoxError>
+    where
+        S: AsyncRead + AsyncWrite + Unpin + Send + 'static,
+    {
+        let Self { handler, builders, client, place } = self;
+        let guarded = Guarded::new(stream, builders.max_head, builders.patience);
+        let service = service_fn(move |request: Request<Incoming>| {
+            let answer = handler.handle(request, Arc::clone(&client));
+            async move { Ok::<_, Infallible>(answer.await) }
+        });
+        let connection =
+            builders.http1.serve_connection(TokioIo::new(guarded), service).with_upgrades();
+        run(connection, place, |connection| connection.graceful_shutdown()).await
+    }
+
+    async fn http2<S>(self, stream: S) -> Result<(), BoxError>
+    where
+        S: AsyncRead + AsyncWrite + Unpin + Send + 'static,
+    {
+        let Self { handler, builders, client, place } = self;
+        let service = service_fn(move |request: Request<Incoming>| {
+            let answer = handler.handle(request, Arc::clone(&client));
+            async move { Ok::<_, Infallible>(answer.await) }
+        });
+        let connection = builders.http2.serve_connection(TokioIo::new(stream), service);
+        run(connection, place, |connection| connection.graceful_shutdown()).await
+    }
+}
+
+/// Runs a connection to its end, which comes earlier when we stop.
+async fn run<C>(connection: C, mut place: Place, finish: impl Fn(Pin<&mut C>)) -> Result<(), BoxError>
+where
+    C: Future<Output = Result<(), hyper::Error>>,
+{
+    let mut connection = pin!(connection);
+    let mut told = false;
+    poll_fn(|cx| {
+        match place.wanted(cx) {
+            Wanted::GoOn => {}
+            Wanted::Abandon => return Poll::Ready(Ok(())),
+            Wanted::Finish if told => {}
+            Wanted::Finish => {
+                told = true;
+                finish(connection.as_mut());
+            }
+        }
+        connection.as_mut().poll(cx).map_err(BoxError::from)
+    })
+    .await
+}

@@ -1,0 +1,135 @@
+//! Serving HTTP/1.1 and HTTP/2 on one listener, plain or over TLS.
+
+mod accept;
+mod client;
+mod connection;
+mod drain;
+mod modules;
+
+use std::future::Future;
+use std::sync::Arc;
+use std::time::Duration;
+
+use bytes::Bytes;
+use http::{Request, Response};
+use http_body::Body as HttpBody;
+use hyper::body::Incoming;
+use tokio::net::TcpListener;
+use tokio::sync::Semaphore;
+use tracing::warn;
+use trellis_core::error::Result;
+use trellis_runtime::Shutdown;
+
+use crate::BoxError;
+use crate::tls::ServerTls;
+use connection::Builders;
+use drain::Drain;
+
+pub use client::{Alarm, Client};
+pub use modules::{PeerAddr, serve};
+
+/// Bounds of a listener.
+#[derive(Debug, Clone)]
+pub struct ServeOptions {
+    /// Largest request head, in bytes; over it, 431 or a closed connection.
+    pub max_header_bytes: u32,
+    /// Longest wait for a request head to arrive, once it has begun.
+    pub header_timeout: Duration,
+    /// How long a connection may wait for its next request.
+    pub idle_timeout: Duration,
+    /// How long the next bytes of a request's body may take, once they are wanted.
+    pub stall_timeout: Duration,
+    /// Most connections at once; more wait in the listener's queue.
+    pub max_connections: u32,
+    /// Most requests at once on one HTTP/2 connection.
+    pub max_streams: u32,
+    /// Longest wait for running requests once the shutdown is triggered.
+    pub drain: Duration,
+}
+
+/// Answers requests.
+pub trait Handler: Clone + Send + Sync + 'static {
+    /// The body of an answer. An error in it breaks the client's connection, so that half an answer never looks whole.
+    type Body: HttpBody<Data = Bytes, Error = BoxError> + Send + 'static;
+
+    /// Answers one request of `client`.
+    fn handle(
+        &self,
+        request: Request<Incoming>,
+        client: Arc<Client>,
+    ) -> impl Future<Output = Response<Self::Body>> + Send + use<Self>;
+}
+
+/// Serves listeners with one handler. Clones share the bound on connections, so that several workers, each with a
+/// listener on the same socket, have one bound together.
+#[derive(Clone, Debug)]
+pub struct Server<H> {
+    handler: H,
+    options: Arc<ServeOptions>,
+    tls: Option<Arc<ServerTls>>,
+    slots: Arc<Semaphore>,
+}
+
+/// How long to leave a listener alone that has no descriptors left.
+const ACCEPT_PAUSE: Duration = Duration::from_millis(50);
+
+impl<H> Server<H> {
+    /// A server that answers with `handler`.
+    pub fn new(handler: H, options: ServeOptions) -> Self {
+        let slots = Arc::new(Semaphore::new(options.max_connections as usize));
+        Self { handler, options: Arc::new(options), tls: None, slots }
+    }
+
+    /// The same bounds with another handler: for the worker that the handler belongs to.
+    #[must_use]
+    pub fn with<O>(&self, handler: O) -> Server<O> {
+        Server {
+            handler,
+            options: Arc::clone(&self.options),
+            tls: self.tls.clone(),
+            slots: Arc::clone(&self.slots),
+        }
+    }
+
+    /// The same, for a listener whose connections begin with TLS.
+    #[must_use]
+    pub fn over_tls(self, tls: Arc<ServerTls>) -> Self {
+        Self { tls: Some(tls), ..self }
+    }
+}
+
+impl<H: Handler> Server<H> {
+    /// Serves connections until `shutdown`, then lets running requests finish for up to `drain`.
+    pub async fn run(&self, listener: TcpListener, shutdown: Shutdown) -> Result<()> {
+        let drain = Drain::default();
+        let builders = Arc::new(Builders::new(&self.options));
+        accept::until(&listener, &self.slots, shutdown.triggered(), |accepted| {
+            tokio::spawn(self.connection(accepted, &builders, &drain));
+        })
+        .await;
+        // What the kernel has accepted for us would be reset by closing the listener.
+        accept::rest(&listener, &self.slots, |accepted| {
+            tokio::spawn(self.connection(accepted, &builders, &drain));
+        });
+        drop(listener);
+        if tokio::time::timeout(self.options.drain, drain.all()).await.is_err() {
+            warn!(after = ?self.options.drain, "connections still open at the end of the drain are closed");
+            drain.abandon();
+        }
+        Ok(())
+    }
+}
+
+impl Default for ServeOptions {
+    fn default() -> Self {
+        Self {
+            max_header_bytes: 64 << 10,
+            header_timeout: Duration::from_secs(15),
+            idle_timeout: Duration::from_secs(60),
+            stall_timeout: Duration::from_secs(60),
+            max_connections: 20_000,
+            max_streams: 256,
+            drain: Duration::from_secs(15),
+        }
+    }
+}
