@@ -8,12 +8,18 @@ pub mod balance;
 pub mod breaker;
 pub mod budget;
 pub mod deadline;
+mod dice;
+mod epoch;
+pub mod ewma;
+pub mod slow_start;
 
 pub use backoff::Backoff;
-pub use balance::{Balancer, Candidate, Policy};
+pub use balance::{Balancer, BalancerOptions, Loads, Policy, Slot};
 pub use breaker::{Admission, Breaker, BreakerOptions, Open, Outcome, State};
 pub use budget::{RetryBudget, RetryBudgetOptions};
 pub use deadline::Deadline;
+pub use ewma::PeakEwma;
+pub use slow_start::SlowStart;
 
 use std::sync::{Mutex, MutexGuard, PoisonError};
 
