@@ -11,6 +11,7 @@ pub mod deadline;
 mod dice;
 mod epoch;
 pub mod ewma;
+pub mod outlier;
 pub mod slow_start;
 
 pub use backoff::Backoff;
@@ -19,6 +20,7 @@ pub use breaker::{Admission, Breaker, BreakerOptions, Open, Outcome, State};
 pub use budget::{RetryBudget, RetryBudgetOptions};
 pub use deadline::Deadline;
 pub use ewma::PeakEwma;
+pub use outlier::{OutlierOptions, Outliers};
 pub use slow_start::SlowStart;
 
 use std::sync::{Mutex, MutexGuard, PoisonError};
