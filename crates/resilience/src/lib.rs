@@ -16,7 +16,7 @@ pub mod slow_start;
 
 pub use backoff::Backoff;
 pub use balance::{Balancer, BalancerOptions, Loads, Policy, Slot};
-pub use breaker::{Admission, Breaker, BreakerOptions, Open, Outcome, State};
+pub use breaker::{Admission, Breaker, BreakerOptions, Open, Outcome, State, Window};
 pub use budget::{RetryBudget, RetryBudgetOptions};
 pub use deadline::Deadline;
 pub use ewma::PeakEwma;
