@@ -11,6 +11,7 @@ pub mod deadline;
 mod dice;
 mod epoch;
 pub mod ewma;
+pub mod limit;
 pub mod outlier;
 pub mod slow_start;
 
@@ -20,6 +21,7 @@ pub use breaker::{Admission, Breaker, BreakerOptions, Open, Outcome, State, Wind
 pub use budget::{RetryBudget, RetryBudgetOptions};
 pub use deadline::Deadline;
 pub use ewma::PeakEwma;
+pub use limit::{ConcurrencyLimit, ConcurrencyOptions, KeyedRateLimit, Quota, SharedRateLimit, TokenBucket};
 pub use outlier::{OutlierOptions, Outliers};
 pub use slow_start::SlowStart;
 
