@@ -14,7 +14,7 @@ const DRAWS: u32 = 8;
 const SECOND_DRAWS: u32 = 4;
 
 /// Warmth is counted in this many steps where weights are added up.
-const WARM: f64 = 256.0;
+const WARM: u64 = 256;
 
 #[derive(Debug)]
 pub(super) struct Group {
@@ -42,6 +42,10 @@ impl Group {
             _ => None,
         };
         Self { members, shares: Shares::new(&weights), turn: AtomicU64::new(0), table }
+    }
+
+    pub(super) fn set_turn(&mut self, turn: u64) {
+        *self.turn.get_mut() = turn;
     }
 
     pub(super) fn len(&self) -> usize {
@@ -139,8 +143,12 @@ impl Group {
     fn scan<L: Loads + ?Sized>(&self, loads: &L, random: u64) -> Option<usize> {
         let weight = |position: usize| {
             let index = self.index(position);
-            let steps = if loads.is_eligible(index) { loads.warmth(index) * WARM } else { return 0 };
-            self.shares.weight(position).saturating_mul(steps.clamp(1.0, WARM) as u64)
+            if !loads.is_eligible(index) {
+                return 0;
+            }
+            // What is no number becomes 0.
+            let steps = (loads.warmth(index) * WARM as f64) as u64;
+            self.shares.weight(position).saturating_mul(steps.clamp(1, WARM))
         };
         let total = (0..self.members.len()).map(weight).fold(0, u64::saturating_add);
         let mut point = scale(random, total);
@@ -167,7 +175,7 @@ impl Group {
 
     #[inline]
     fn warm_weight<L: Loads + ?Sized>(&self, loads: &L, position: usize) -> f64 {
-        let warmth = loads.warmth(self.index(position)).clamp(1.0 / WARM, 1.0);
+        let warmth = loads.warmth(self.index(position)).clamp(1.0 / WARM as f64, 1.0);
         self.shares.weight(position) as f64 * warmth
     }
 

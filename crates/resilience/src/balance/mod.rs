@@ -105,6 +105,17 @@ impl Balancer {
         }
     }
 
+    /// The same at another turn. Balancers that are made again for every change, or on many threads, would otherwise all
+    /// begin with the first member; a random number keeps them apart.
+    #[must_use]
+    pub fn at_turn(mut self, turn: u64) -> Self {
+        self.all.set_turn(turn);
+        if let Some(near) = &mut self.near {
+            near.group.set_turn(turn);
+        }
+        self
+    }
+
     /// The index of the slot to use. `hash` is that of the request's key ([`hash`](fn@hash)) for the policies that
     /// keep keys together; without one they choose by chance. `random` is 64 random bits. `None` if no member with a
     /// weight is eligible.

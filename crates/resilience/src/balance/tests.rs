@@ -79,6 +79,12 @@ fn equals_take_turns() {
 }
 
 #[test]
+fn turns_go_on_from_where_they_are_told() {
+    let balancer = balancer(Policy::RoundRobin, &[1; 4]).at_turn(u64::MAX);
+    assert_eq!(picks(&balancer, &idle(4), 5), [3, 0, 1, 2, 3]);
+}
+
+#[test]
 fn a_missed_turn_does_not_double_that_of_the_next() {
     let mut facts = idle(4);
     facts.0[1].1 = false;
@@ -211,7 +217,7 @@ proptest! {
 
     #[test]
     fn numbers_of_any_size_do_no_harm(
-        set in prop::collection::vec((any::<u32>(), any::<u32>(), any::<bool>(), any::<f64>()), 1..8), random: u64,
+        set in prop::collection::vec((any::<u32>(), any::<u32>(), any::<bool>(), prop_oneof![any::<f64>(), Just(f64::NAN)]), 1..8), random: u64,
     ) {
         let weights: Vec<_> = set.iter().map(|m| m.0).collect();
         let facts = Facts(set.iter().map(|m| (m.1, m.2, m.3)).collect());
