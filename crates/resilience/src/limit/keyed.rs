@@ -145,6 +145,17 @@ mod tests {
         assert_eq!((check(2, 1), limit.keys()), (0, 2));
     }
 
+    #[test]
+    fn memory_follows_the_keys_in_use() {
+        let (limit, start) = (limit(10_000), Instant::now());
+        for key in 0..10_000 {
+            // Each bucket is full again after a second, in which ten keys come.
+            let now = start + Duration::from_millis(key * 100);
+            assert!(limit.check_hash(mix(key), now).is_ok());
+        }
+        assert!(limit.keys() < 1000 && limit.overflows() == 0, "{}", limit.keys());
+    }
+
     proptest! {
         #[test]
         fn keys_are_bounded_and_limited_like_one(
