@@ -1,10 +1,11 @@
 //! When to stop asking an instance that fails, and how to find out that it has recovered.
 //!
-//! Closed: requests pass; a run of failures opens it. Open: requests are refused for a while. Half-open: a few probes
+//! Closed: requests pass; a run of failures, or too large a share of them, opens it. Open: requests are refused for a while. Half-open: a few probes
 //! pass; enough successes close it, one failure opens it again.
 
 #[cfg(test)]
 mod tests;
+mod window;
 
 use std::fmt;
 use std::sync::atomic::{AtomicU64, Ordering};
@@ -14,11 +15,13 @@ use std::time::{Duration, Instant};
 use trellis_core::model::BreakerModel;
 
 use crate::lock;
+use window::Counts;
+pub use window::Window;
 
 /// When a [`Breaker`] opens and closes. Counts of 0 are taken as 1.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, Copy, PartialEq)]
 pub struct BreakerOptions {
-    /// Failures in a row that open it.
+    /// Failures in a row that open it. With a `window`, whichever comes first; `u32::MAX` leaves it to the window.
     pub failures: u32,
     /// How long it refuses before it lets probes through.
     pub open_for: Duration,
@@ -26,6 +29,8 @@ pub struct BreakerOptions {
     pub probes: u32,
     /// Probes that must succeed to close it.
     pub successes: u32,
+    /// Opens it for a share of failures, too.
+    pub window: Option<Window>,
 }
 
 /// How a request ended.
@@ -67,7 +72,8 @@ pub struct Admission {
     probe: Option<Probe>,
 }
 
-/// A circuit breaker for one instance. Admitting and recording a success while closed is one atomic load each.
+/// A circuit breaker for one instance. Admitting and recording a success while closed is one atomic load each;
+/// with a window, recording is an exchange as well.
 #[derive(Debug)]
 pub struct Breaker {
     inner: Arc<Inner>,
@@ -81,6 +87,7 @@ struct Inner {
     /// It becomes and ceases to be `TRIPPED` only under the lock.
     word: AtomicU64,
     tripped: Mutex<Tripped>,
+    counts: Option<Box<Counts>>,
 }
 
 /// What matters while the breaker is not closed.
@@ -123,7 +130,9 @@ impl Breaker {
             successes: options.successes.max(1),
             ..options
         };
-        Self { inner: Arc::new(Inner { options, word: AtomicU64::new(0), tripped: Mutex::default() }) }
+        let counts = options.window.map(|window| Box::new(Counts::new(window)));
+        let (word, tripped) = (AtomicU64::new(0), Mutex::default());
+        Self { inner: Arc::new(Inner { options, word, tripped, counts }) }
     }
 
     /// Asks for leave to send one request.
@@ -153,7 +162,7 @@ impl Breaker {
         let Admission { period, probe } = admission;
         match (probe, outcome) {
             (Some(probe), _) => probe.settle(outcome, now),
-            (None, Outcome::Success) => self.inner.reset(period),
+            (None, Outcome::Success) => self.inner.count_success(period, now),
             (None, Outcome::Failure) => self.inner.count_failure(period, now),
             (None, Outcome::Ignored) => {}
         }
@@ -177,7 +186,8 @@ impl Breaker {
 // === impl Inner ===
 
 impl Inner {
-    fn reset(&self, period: u32) {
+    fn count_success(&self, period: u32, now: Instant) {
+        self.count(period, false, now);
         let failing = |word| {
             let (current, failures) = unpack(word);
             (current == period && failures != 0 && failures != TRIPPED).then(|| pack(period, 0))
@@ -186,14 +196,28 @@ impl Inner {
         let _ = self.word.fetch_update(Ordering::AcqRel, Ordering::Acquire, failing);
     }
 
+    /// Counts an outcome of this period in the window. True if the window says that it should open.
+    fn count(&self, period: u32, is_failure: bool, now: Instant) -> bool {
+        let is_current = || {
+            let (current, failures) = unpack(self.word.load(Ordering::Acquire));
+            current == period && failures != TRIPPED
+        };
+        self.counts.as_ref().filter(|_| is_current()).is_some_and(|counts| {
+            counts.count(is_failure, now);
+            // A success never opens it, even if it is the request that makes them enough.
+            is_failure && counts.is_over(now)
+        })
+    }
+
     fn count_failure(&self, period: u32, now: Instant) {
+        let is_over = self.count(period, true, now);
         let mut word = self.word.load(Ordering::Acquire);
         loop {
             let (current, failures) = unpack(word);
             if current != period || failures == TRIPPED {
                 return;
             }
-            let last = failures + 1 >= self.options.failures;
+            let last = is_over || failures + 1 >= self.options.failures;
             let mut tripped = last.then(|| lock(&self.tripped));
             let next = if last { pack(period.wrapping_add(1), TRIPPED) } else { pack(period, failures + 1) };
             // A success that comes in between has broken the run: then this fails, and the count starts over.
@@ -201,6 +225,7 @@ impl Inner {
                 Ok(_) => {
                     if let Some(tripped) = &mut tripped {
                         tripped.reopen(self.options.open_for, now);
+                        self.counts.iter().for_each(|counts| counts.clear());
                     }
                     return;
                 }
@@ -277,6 +302,7 @@ impl From<&BreakerModel> for BreakerOptions {
             open_for: model.open_for.into(),
             probes: model.probes,
             successes: model.successes,
+            window: None,
         }
     }
 }

@@ -3,7 +3,8 @@ use proptest::prelude::*;
 use super::*;
 
 const OPEN_FOR: Duration = Duration::from_secs(5);
-const OPTIONS: BreakerOptions = BreakerOptions { failures: 3, open_for: OPEN_FOR, probes: 2, successes: 2 };
+const OPTIONS: BreakerOptions =
+    BreakerOptions { failures: 3, open_for: OPEN_FOR, probes: 2, successes: 2, window: None };
 
 fn send(breaker: &Breaker, outcome: Outcome, now: Instant) {
     let admission = breaker.admit(now).unwrap();
@@ -116,8 +117,13 @@ fn outcomes_from_an_earlier_period_say_nothing() {
 #[test]
 fn zero_counts_are_taken_as_one() {
     let now = Instant::now();
-    let breaker =
-        Breaker::new(BreakerOptions { failures: 0, open_for: Duration::ZERO, probes: 0, successes: 0 });
+    let breaker = Breaker::new(BreakerOptions {
+        failures: 0,
+        open_for: Duration::ZERO,
+        probes: 0,
+        successes: 0,
+        window: None,
+    });
     send(&breaker, Outcome::Failure, now);
     assert_eq!(breaker.state(now), State::HalfOpen);
     send(&breaker, Outcome::Success, now);
@@ -145,6 +151,33 @@ fn threads_never_lose_a_slot_or_exceed_the_bound() {
         }
     });
     assert!(breaker.admit(now).is_ok() && breaker.state(now) == State::HalfOpen);
+}
+
+#[test]
+fn a_share_of_failures_opens_it_and_is_forgotten_when_it_closes() {
+    let start = Instant::now();
+    let window = Some(Window { period: Duration::from_secs(10), min_requests: 10, failure_share: 0.5 });
+    let breaker = Breaker::new(BreakerOptions { failures: u32::MAX, window, ..OPTIONS });
+    let send_pairs = |count, now| {
+        for _ in 0..count {
+            send(&breaker, Outcome::Success, now);
+            send(&breaker, Outcome::Failure, now);
+        }
+    };
+    send_pairs(4, start);
+    // Those are too old to count when the next ones come.
+    let now = start + Duration::from_secs(15);
+    send_pairs(4, now);
+    assert_eq!(breaker.state(now), State::Closed);
+    send_pairs(1, now);
+    assert_eq!(breaker.state(now), State::Open);
+
+    let later = now + OPEN_FOR;
+    (0..2).for_each(|_| send(&breaker, Outcome::Success, later));
+    send_pairs(4, later);
+    assert_eq!(breaker.state(later), State::Closed);
+    send_pairs(1, later);
+    assert_eq!(breaker.state(later), State::Open);
 }
 
 /// The rules of the module's first paragraph, written down once more without atomics.
