@@ -83,6 +83,20 @@ pub enum SendError {
     Body(#[source] BoxError),
 }
 
+/// Why [`Pool::ask`] got no response.
+#[derive(Debug, thiserror::Error)]
+pub enum AskError {
+    /// There is no connection.
+    #[error(transparent)]
+    Connect(#[from] ConnectError),
+    /// Nothing came back.
+    #[error(transparent)]
+    Send(#[from] SendError),
+    /// The other side speaks another protocol now, which nobody asked for.
+    #[error("the other side changed the protocol without being asked")]
+    Switched,
+}
+
 /// A connection that does not speak HTTP any more.
 #[derive(Debug)]
 pub struct Tunnel {

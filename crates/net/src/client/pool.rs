@@ -8,8 +8,8 @@ use tokio::time::Instant;
 use super::h1::{Exchanged, Wire, pump};
 use super::multiplex::{Multiplexed, Place};
 use super::received::{Carrier, Received};
-use super::{ConnectError, PoolOptions, Protocol, SendError, Stream, Tunnel};
-use crate::Outgoing;
+use super::{AskError, ConnectError, PoolOptions, Protocol, SendError, Stream, Tunnel};
+use crate::{Body, Outgoing};
 
 /// Connections to one address, for one worker. Its lock is never held over an await, and with a pool for each worker
 /// nobody waits for it.
@@ -116,6 +116,19 @@ impl Pool {
                 };
                 Ok(Reply::Answer(head.map(|()| Received::new(carrier))))
             }
+        }
+    }
+
+    /// Sends a request that has its `Host` to the address, over a kept connection or a new one. It is sent once: who
+    /// asks decides whether to ask again.
+    pub async fn ask(self: &Arc<Self>, request: Request<Body>) -> Result<Response<Body>, AskError> {
+        let lease = match self.take() {
+            Some(lease) => lease,
+            None => self.connect().await?,
+        };
+        match self.send(lease, &mut request.map(Outgoing::from)).await? {
+            Reply::Answer(response) => Ok(response.map(Body::new)),
+            Reply::Switched(..) => Err(AskError::Switched),
         }
     }
 

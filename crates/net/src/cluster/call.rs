@@ -9,6 +9,7 @@ use trellis_core::{Code, Error, InstanceId, codes};
 use trellis_resilience::breaker::Outcome;
 
 use super::members::Attempt;
+use super::target::Tried;
 use super::{Answer, Cluster, request};
 use crate::client::{Lease, Reply, SendError};
 use crate::{Body, BoxError, Outgoing};
@@ -69,10 +70,10 @@ impl Cluster {
         flight: &mut Flight,
     ) -> Result<Reply> {
         let members = self.members(worker);
-        let mut tried = Vec::new();
+        let mut tried = Tried::default();
         let mut last = None;
         loop {
-            let attempt = match self.choose(&members, &mut tried) {
+            let attempt = match self.choose(&members, None, &mut tried) {
                 Ok(attempt) => attempt,
                 // Nobody left: the failed connection is the better explanation.
                 Err(nobody) => return Err(last.unwrap_or(nobody)),

@@ -8,7 +8,9 @@ use http::HeaderValue;
 use http::uri::Authority;
 use trellis_core::{Endpoint, EndpointWatch};
 use trellis_resilience::breaker::{Admission, Breaker, BreakerOptions, Outcome};
+use trellis_resilience::{Balancer, BalancerOptions, Slot};
 
+use super::ClusterOptions;
 use crate::client::{Pool, PoolOptions};
 
 /// One worker's view of a cluster: its own snapshot, its own connections and its own counts, so that workers do not wait
@@ -17,13 +19,15 @@ pub(super) struct Shard(Mutex<View>);
 
 struct View {
     watch: EndpointWatch,
+    /// Whether the first snapshot has been taken.
+    read: bool,
     members: Arc<Members>,
 }
 
 /// One snapshot of a cluster's members, in the order of the endpoint set it was made from.
-#[derive(Default)]
 pub(super) struct Members {
     pub(super) list: Vec<Arc<Member>>,
+    pub(super) balancer: Balancer,
 }
 
 /// One instance as a worker sees it, for as long as it keeps its address.
@@ -61,34 +65,48 @@ pub struct Attempt {
 // === impl Shard ===
 
 impl Shard {
-    pub(super) fn new(mut watch: EndpointWatch) -> Self {
+    pub(super) fn new(mut watch: EndpointWatch, options: &BalancerOptions) -> Self {
         watch.mark_changed();
-        Self(Mutex::new(View { watch, members: Arc::default() }))
+        let members = Arc::new(Members::new(Vec::new(), options));
+        Self(Mutex::new(View { watch, read: false, members }))
     }
 
     /// The members of the newest snapshot.
     pub(super) fn members(
         &self,
         known: &Known,
-        breaker: &BreakerOptions,
+        options: &ClusterOptions,
         pool: &Arc<PoolOptions>,
     ) -> Arc<Members> {
         let mut view = self.0.lock().unwrap_or_else(PoisonError::into_inner);
         // A watch whose sender is gone keeps its last value.
-        if view.watch.has_changed().unwrap_or(false) || view.members.list.is_empty() {
+        if view.watch.has_changed().unwrap_or(!view.read) {
             let set = Arc::clone(&view.watch.borrow_and_update());
-            let shared = known.update(&set.endpoints, breaker);
+            let shared = known.update(&set.endpoints, &options.breaker);
             let member = |shared: Arc<Shared>| {
                 let same = view.members.list.iter().find(|member| member.endpoint == shared.endpoint);
                 same.cloned().unwrap_or_else(|| Arc::new(Member::new(shared, pool)))
             };
-            view.members = Arc::new(Members { list: shared.into_iter().map(member).collect() });
+            let list = shared.into_iter().map(member).collect();
+            view.members = Arc::new(Members::new(list, &options.balancer));
+            view.read = true;
         }
         Arc::clone(&view.members)
     }
 
     pub(super) fn current(&self) -> Arc<Members> {
         Arc::clone(&self.0.lock().unwrap_or_else(PoisonError::into_inner).members)
+    }
+}
+
+// === impl Members ===
+
+impl Members {
+    fn new(list: Vec<Arc<Member>>, options: &BalancerOptions) -> Self {
+        let slots: Vec<_> = list.iter().map(|member| member.slot()).collect();
+        // Each worker and each snapshot begins at another turn, or the first member would get all the first requests.
+        let balancer = Balancer::new(options, &slots).at_turn(fastrand::u64(..));
+        Self { list, balancer }
     }
 }
 
@@ -124,6 +142,11 @@ impl Member {
             shared,
             outstanding: AtomicU32::new(0),
         }
+    }
+
+    fn slot(&self) -> Slot<'_> {
+        let Endpoint { id, weight, zone, .. } = &self.endpoint;
+        Slot { id: id.as_str(), weight: *weight, zone: zone.as_deref() }
     }
 
     pub(super) fn outstanding(&self) -> u32 {

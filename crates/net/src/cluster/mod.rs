@@ -11,8 +11,8 @@ use std::time::Duration;
 use http::Response;
 use trellis_core::model::Gateway;
 use trellis_core::{EndpointWatch, InstanceId, ServiceName};
-use trellis_resilience::balance::{Balancer, Policy};
 use trellis_resilience::breaker::BreakerOptions;
+use trellis_resilience::{BalancerOptions, Policy};
 
 use crate::client::PoolOptions;
 use crate::Body;
@@ -25,7 +25,7 @@ pub use members::Attempt;
 #[derive(Debug, Clone)]
 pub struct ClusterOptions {
     /// How an instance is chosen.
-    pub policy: Policy,
+    pub balancer: BalancerOptions,
     /// When an instance is left alone. Each has a breaker of its own. Only what keeps an answer from coming counts as
     /// a failure (no connection, a broken one, a timeout): an answer, whatever its status, shows that the instance
     /// lives, and a service that says 503 for one operation may serve all others.
@@ -47,7 +47,6 @@ pub struct Cluster {
     name: ServiceName,
     options: ClusterOptions,
     pool: Arc<PoolOptions>,
-    balancer: Balancer,
     known: Known,
     shards: Box<[Shard]>,
 }
@@ -66,10 +65,9 @@ pub struct Answer {
 impl Cluster {
     /// A cluster over what `endpoints` shows. `name` appears in errors.
     pub fn new(name: ServiceName, endpoints: &EndpointWatch, options: ClusterOptions) -> Self {
-        let shards = (0..options.workers.max(1)).map(|_| Shard::new(endpoints.clone())).collect();
+        let shards = (0..options.workers.max(1)).map(|_| Shard::new(endpoints.clone(), &options.balancer)).collect();
         Self {
             name,
-            balancer: Balancer::new(options.policy),
             pool: Arc::new(options.pool.clone()),
             known: Known::default(),
             shards,
@@ -118,7 +116,7 @@ impl Cluster {
 impl From<&Gateway> for ClusterOptions {
     fn from(model: &Gateway) -> Self {
         Self {
-            policy: Policy::LeastRequest,
+            balancer: BalancerOptions { policy: Policy::LeastRequest, ..BalancerOptions::default() },
             breaker: BreakerOptions::from(&model.breaker),
             connect_retries: model.connect_retries,
             blame_after: Duration::from_secs(1).min(model.timeout.0),

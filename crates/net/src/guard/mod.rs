@@ -74,6 +74,9 @@ pub(crate) struct Patience {
     pub(crate) body: Duration,
 }
 
+/// NUL is valid nowhere in a head, nor in the framing of a chunk; the rest lets the parser see that nothing follows.
+const REFUSED: &[u8] = b"\0\r\n\r\n";
+
 /// A timer, made when it is first needed.
 #[derive(Debug, Default)]
 struct Waiting {
@@ -130,11 +133,10 @@ impl<S: AsyncRead> AsyncRead for Guarded<S> {
                 return this.waiting.poll(this.scanner.expects(), *this.patience, cx).map(Err);
             }
         }
-        let new = &mut buffer.filled_mut()[before..];
-        if let Err(ambiguity) = this.scanner.scan(new) {
+        if let Err(ambiguity) = this.scanner.scan(&buffer.filled()[before..]) {
             debug!(%ambiguity, "request refused");
-            // NUL is valid nowhere in a head, nor in the framing of a chunk.
-            new.fill(0);
+            buffer.set_filled(before);
+            buffer.put_slice(&REFUSED[..REFUSED.len().min(buffer.remaining())]);
         }
         this.waiting.got_some(this.scanner.expects());
         Poll::Ready(Ok(()))

@@ -24,7 +24,7 @@ pub(crate) async fn until(
     listener: &TcpListener,
     slots: &Arc<Semaphore>,
     stop: impl Future<Output = ()>,
-    mut take: impl FnMut(Accepted),
+    take: &mut impl FnMut(Accepted),
 ) {
     let mut stop = pin!(stop);
     loop {

@@ -48,7 +48,7 @@ pub struct ServeOptions {
 }
 
 /// Answers requests.
-pub trait Handler: Clone + Send + Sync + 'static {
+pub trait Handler: Clone + Send + 'static {
     /// The body of an answer. An error in it breaks the client's connection, so that half an answer never looks whole.
     type Body: HttpBody<Data = Bytes, Error = BoxError> + Send + 'static;
 
@@ -100,20 +100,19 @@ impl<H> Server<H> {
 
 impl<H: Handler> Server<H> {
     /// Serves connections until `shutdown`, then lets running requests finish for up to `drain`.
-    pub async fn run(&self, listener: TcpListener, shutdown: Shutdown) -> Result<()> {
-        let drain = Drain::default();
-        let builders = Arc::new(Builders::new(&self.options));
-        accept::until(&listener, &self.slots, shutdown.triggered(), |accepted| {
-            tokio::spawn(self.connection(accepted, &builders, &drain));
-        })
-        .await;
+    pub async fn run(self, listener: TcpListener, shutdown: Shutdown) -> Result<()> {
+        let (drain, options, slots) = (Drain::default(), Arc::clone(&self.options), Arc::clone(&self.slots));
+        let builders = Arc::new(Builders::new(&options));
+        let mut take = {
+            let drain = drain.clone();
+            move |accepted| drop(tokio::spawn(self.connection(accepted, &builders, &drain)))
+        };
+        accept::until(&listener, &slots, shutdown.triggered(), &mut take).await;
         // What the kernel has accepted for us would be reset by closing the listener.
-        accept::rest(&listener, &self.slots, |accepted| {
-            tokio::spawn(self.connection(accepted, &builders, &drain));
-        });
+        accept::rest(&listener, &slots, take);
         drop(listener);
-        if tokio::time::timeout(self.options.drain, drain.all()).await.is_err() {
-            warn!(after = ?self.options.drain, "connections still open at the end of the drain are closed");
+        if tokio::time::timeout(options.drain, drain.all()).await.is_err() {
+            warn!(after = ?options.drain, "connections still open at the end of the drain are closed");
             drain.abandon();
         }
         Ok(())

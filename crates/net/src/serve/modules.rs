@@ -27,7 +27,7 @@ pub async fn serve<S>(
     shutdown: Shutdown,
 ) -> Result<()>
 where
-    S: Service<Request<Body>, Response = Response<Body>, Error = Infallible> + Clone + Send + Sync + 'static,
+    S: Service<Request<Body>, Response = Response<Body>, Error = Infallible> + Clone + Send + 'static,
     S::Future: Send,
 {
     Server::new(Module(service), options).run(listener, shutdown).await
@@ -39,7 +39,7 @@ struct Module<S>(S);
 
 impl<S> Handler for Module<S>
 where
-    S: Service<Request<Body>, Response = Response<Body>, Error = Infallible> + Clone + Send + Sync + 'static,
+    S: Service<Request<Body>, Response = Response<Body>, Error = Infallible> + Clone + Send + 'static,
     S::Future: Send,
 {
     type Body = http_body_util::combinators::MapErr<Body, fn(axum::Error) -> BoxError>;

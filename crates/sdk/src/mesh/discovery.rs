@@ -28,8 +28,7 @@ const MAX_ANSWER_BYTES: u64 = 16 << 20;
 pub(crate) struct RemoteDiscovery(Arc<Inner>);
 
 struct Inner {
-    authority: Arc<str>,
-    pool: Pool,
+    pool: Arc<Pool>,
     shutdown: Shutdown,
     watches: Mutex<HashMap<ServiceName, ServiceWatch>>,
 }
@@ -43,8 +42,9 @@ pub(super) struct ServiceWatch {
 
 impl RemoteDiscovery {
     /// Asks the admin API at `authority` (`host:port`). Watches end with `shutdown`.
-    pub(crate) fn new(authority: &str, pool: Pool, shutdown: Shutdown) -> Self {
-        Self(Arc::new(Inner { authority: authority.into(), pool, shutdown, watches: Mutex::default() }))
+    pub(crate) fn new(authority: &str, shutdown: Shutdown) -> Self {
+        let pool = Pool::new(authority.into(), Arc::default());
+        Self(Arc::new(Inner { pool, shutdown, watches: Mutex::default() }))
     }
 
     pub(super) fn watch_service(&self, service: &ServiceName) -> ServiceWatch {
@@ -122,16 +122,11 @@ async fn ask(inner: &Inner, service: &ServiceName, known: Option<u64>) -> Result
         path = format!("{path}?revision={revision}&wait={}s", WAIT.as_secs());
     }
     let request = Request::get(path)
-        .header(header::HOST, &*inner.authority)
+        .header(header::HOST, &**inner.pool.authority())
         .body(Body::empty())
         .map_err(|e| silent().because(e))?;
     let exchange = async {
-        let connection = inner.pool.connection(&inner.authority).await.map_err(|e| silent().because(e))?;
-        let response = match inner.pool.send(connection, request).await {
-            Ok(response) => response,
-            Err(trellis_net::client::SendError::Broken(error)) => return Err(silent().because(error)),
-            Err(trellis_net::client::SendError::Unsent(_)) => return Err(silent()),
-        };
+        let response = inner.pool.ask(request).await.map_err(|error| silent().because(error))?;
         let status = response.status();
         let bytes = body::collect(response.into_body(), MAX_ANSWER_BYTES).await?;
         if !status.is_success() {

@@ -12,7 +12,7 @@ use std::time::Duration;
 use http::{Method, Request, Response};
 use trellis_core::error::Result;
 use trellis_core::{Endpoint, EndpointSet, Error, ServiceName, codes};
-use trellis_net::{Body, Cluster, ClusterOptions, ModuleService, Pool};
+use trellis_net::{Body, Cluster, ClusterOptions, ModuleService};
 
 pub use call::Call;
 pub use error::CallError;
@@ -34,7 +34,6 @@ pub struct MeshClient(Arc<Inner>);
 struct Inner {
     local: LocalModules,
     discovery: Option<RemoteDiscovery>,
-    pool: Pool,
     options: ClusterOptions,
     clients: Mutex<HashMap<ServiceName, ServiceClient>>,
 }
@@ -51,9 +50,9 @@ pub struct HttpClient {
 }
 
 impl MeshClient {
-    pub(crate) fn new(local: LocalModules, discovery: Option<RemoteDiscovery>, pool: Pool) -> Self {
+    pub(crate) fn new(local: LocalModules, discovery: Option<RemoteDiscovery>) -> Self {
         let options = ClusterOptions::default();
-        Self(Arc::new(Inner { local, discovery, pool, options, clients: Mutex::default() }))
+        Self(Arc::new(Inner { local, discovery, options, clients: Mutex::default() }))
     }
 
     /// A client for the module called `name`; its instances are watched from now on. A name that cannot be one gives a
@@ -71,8 +70,7 @@ impl Inner {
     fn target(&self, name: ServiceName) -> Target {
         let remote = self.discovery.as_ref().map(|discovery| {
             let watch = discovery.watch_service(&name);
-            let cluster =
-                Cluster::new(name.clone(), watch.endpoints.clone(), self.pool.clone(), self.options.clone());
+            let cluster = Cluster::new(name.clone(), &watch.endpoints, self.options.clone());
             (cluster, watch)
         });
         Target::Module { name, local: self.local.clone(), remote }
@@ -130,7 +128,7 @@ impl HttpClient {
         // The sender may go: a watch keeps its last value.
         let (_, watch) = tokio::sync::watch::channel(Arc::new(endpoints));
         let name = "http-client".parse().map_err(|_| wrong())?;
-        let cluster = Cluster::new(name, watch, Pool::default(), ClusterOptions::default());
+        let cluster = Cluster::new(name, &watch, ClusterOptions::default());
         let prefix = url.path().trim_end_matches('/').to_owned();
         Ok(Self { client: ServiceClient(Arc::new(Target::Address(cluster))), prefix })
     }

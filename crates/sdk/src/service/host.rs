@@ -16,7 +16,7 @@ use tower::util::BoxCloneSyncService;
 use tracing::info;
 use trellis_core::error::Result;
 use trellis_core::{Error, InstanceId, ServiceName, codes};
-use trellis_net::{ModuleService, Pool, ServeOptions, bind, local_address, serve};
+use trellis_net::{ModuleService, ServeOptions, bind, local_address, serve};
 use trellis_runtime::health::HealthChecks;
 use trellis_runtime::{Shutdown, TaskKind, Tasks, WallClock};
 use trellis_storage::{Options as StoreOptions, Store};
@@ -94,11 +94,9 @@ impl Host {
                 Box::pin(async move { cache.ping().await.map_err(|e| e.detail().to_owned()) })
             });
         }
-        let pool = Pool::default();
-        let discovery =
-            config.admin.as_deref().map(|a| RemoteDiscovery::new(a, pool.clone(), shutdown.clone()));
+        let discovery = config.admin.as_deref().map(|a| RemoteDiscovery::new(a, shutdown.clone()));
         let local = LocalModules::default();
-        let mesh = MeshClient::new(local.clone(), discovery, pool);
+        let mesh = MeshClient::new(local.clone(), discovery);
         Ok(Self {
             config,
             store,

@@ -12,7 +12,7 @@ use serde::Deserialize;
 use tokio::sync::watch;
 use tower::Service;
 use trellis_core::{Endpoint, EndpointSet};
-use trellis_net::{Body, Pool, ServeOptions, bind, local_address, serve};
+use trellis_net::{Body, ServeOptions, bind, local_address, serve};
 use trellis_runtime::{Shutdown, TaskKind, Tasks};
 
 use crate::mesh::{LocalModules, MeshClient, RemoteDiscovery};
@@ -49,10 +49,9 @@ impl Process {
 
     /// A mesh client in another process, which finds this one through `platform`.
     pub(super) fn remote_mesh(&self, platform: &Platform) -> MeshClient {
-        let pool = Pool::default();
         let discovery =
-            RemoteDiscovery::new(&platform.address.to_string(), pool.clone(), self.shutdown.clone());
-        MeshClient::new(LocalModules::default(), Some(discovery), pool)
+            RemoteDiscovery::new(&platform.address.to_string(), self.shutdown.clone());
+        MeshClient::new(LocalModules::default(), Some(discovery))
     }
 }
 

@@ -11,7 +11,7 @@ use serde::de::DeserializeOwned;
 use serde_json::Value;
 use tokio::time::timeout;
 use trellis_core::{Blame, Code, Error, Problem, codes};
-use trellis_net::{Body, Pool, PoolOptions, body};
+use trellis_net::{Body, Pool, body};
 
 use super::output;
 
@@ -47,9 +47,7 @@ impl AdminUrl {
     }
 
     async fn exchange(&self, method: Method, path: &str, body: Option<&Value>) -> Result<Vec<u8>, Error> {
-        let pool = Pool::new(PoolOptions::default());
-        let connection =
-            pool.connect(&self.authority).await.map_err(|error| self.silent(error.to_string()))?;
+        let pool = Pool::new(Arc::clone(&self.authority), Arc::default());
         let request = Request::builder()
             .method(method)
             .uri(path)
@@ -60,8 +58,7 @@ impl AdminUrl {
             .map_err(|error| {
                 Error::new(codes::INVALID_PARAMETER, format!("{path:?} cannot be asked for")).because(error)
             })?;
-        let response =
-            pool.send(connection, request).await.map_err(|error| self.silent(format!("{error:?}")))?;
+        let response = pool.ask(request).await.map_err(|error| self.silent(error.to_string()))?;
         let (head, body) = response.into_parts();
         let answer = body::collect(body, MAX_ANSWER).await?;
         if head.status.is_success() {
