@@ -156,6 +156,12 @@ async fn measure(options: &Options, folder: &Path) -> Result<Report> {
     for proxy in &options.proxies {
         options.programs.of(*proxy)?;
     }
+    let cores = std::thread::available_parallelism()?.get();
+    if options.workers != cores && options.proxies.contains(&Proxy::Ours) {
+        progress(&format!(
+            "ours runs a worker for each of {cores} cores, whatever --workers says: not the same work"
+        ));
+    }
     let session = Session::start(options, folder).await?;
     let mut outcomes = Vec::new();
     for scenario in &options.scenarios {
@@ -163,7 +169,7 @@ async fn measure(options: &Options, folder: &Path) -> Result<Report> {
         outcomes.extend(outcome.with_context(|| format!("scenario {}", name(*scenario)))?);
     }
     Ok(Report {
-        cores: std::thread::available_parallelism()?.get(),
+        cores,
         workers: options.workers,
         connections: options.connections,
         seconds: options.time.as_secs_f64(),

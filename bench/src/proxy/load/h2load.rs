@@ -23,7 +23,7 @@ pub(super) async fn run(address: &str, calls: usize, time: Duration, folder: &Pa
     std::fs::write(&log, "").with_context(|| format!("cannot write {}", log.display()))?;
     let connections = calls.min(MOST_CONNECTIONS);
     let mut h2load = tokio::process::Command::new(find("h2load", "nghttp2-client")?);
-    h2load.args(["-t1", &format!("-c{connections}"), &format!("-m{}", calls / connections)]);
+    h2load.args(["-t1", &format!("-c{connections}"), &format!("-m{}", calls.div_ceil(connections))]);
     h2load.arg(format!("-D{}", time.as_secs().max(1)));
     h2load.args(["-H", "content-type: application/grpc", "-H", "te: trailers"]);
     h2load.arg("-d").arg(&message);

