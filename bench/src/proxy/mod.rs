@@ -38,8 +38,12 @@ pub use target::Target;
 pub use {relay::Args as RelayArgs, relay::run as relay};
 pub use {upstream::Args as UpstreamArgs, upstream::run as upstream};
 
+use crate::procs;
 use peers::Wire;
 use session::Session;
+
+/// Load average of a machine that does nothing else.
+const QUIET: f64 = 0.5;
 
 /// What is measured, of whom, and for how long.
 #[derive(Debug, Clone)]
@@ -112,6 +116,8 @@ pub struct Report {
     pub seconds: f64,
     /// Rounds.
     pub rounds: usize,
+    /// The machine's load average over a minute before the run: what others do with the cores.
+    pub load_before: f64,
     /// One for each scenario that was run.
     pub outcomes: Vec<Outcome>,
 }
@@ -162,6 +168,12 @@ async fn measure(options: &Options, folder: &Path) -> Result<Report> {
             "ours runs a worker for each of {cores} cores, whatever --workers says: not the same work"
         ));
     }
+    let load_before = procs::load_average().context("cannot read the load average")?;
+    if load_before > QUIET {
+        progress(&format!(
+            "load average {load_before}: others use the machine, or did just now: trust processor time and memory"
+        ));
+    }
     let session = Session::start(options, folder).await?;
     let mut outcomes = Vec::new();
     for scenario in &options.scenarios {
@@ -174,6 +186,7 @@ async fn measure(options: &Options, folder: &Path) -> Result<Report> {
         connections: options.connections,
         seconds: options.time.as_secs_f64(),
         rounds: options.rounds,
+        load_before,
         outcomes,
     })
 }

@@ -11,8 +11,9 @@ use crate::print::table;
 /// Everything, scenario by scenario.
 pub fn report(report: &Report) -> String {
     let mut text = format!(
-        "{} cores for proxies, load and upstream together; {} workers, {} connections, {} rounds of {} s\n",
-        report.cores, report.workers, report.connections, report.rounds, report.seconds
+        "{} cores for proxies, load and upstream together; load average before: {}\n\
+         {} workers, {} connections, {} rounds of {} s\n",
+        report.cores, report.load_before, report.workers, report.connections, report.rounds, report.seconds
     );
     for outcome in &report.outcomes {
         text.push('\n');
