@@ -163,11 +163,6 @@ async fn measure(options: &Options, folder: &Path) -> Result<Report> {
         options.programs.of(*proxy)?;
     }
     let cores = std::thread::available_parallelism()?.get();
-    if options.workers != cores && options.proxies.contains(&Proxy::Ours) {
-        progress(&format!(
-            "ours runs a worker for each of {cores} cores, whatever --workers says: not the same work"
-        ));
-    }
     let load_before = procs::load_average().context("cannot read the load average")?;
     if load_before > QUIET {
         progress(&format!(

@@ -238,7 +238,8 @@ mod tests {
     }
 
     #[test]
-    fn peers_run_as_many_workers_as_they_are_told() {
+    fn everyone_runs_as_many_workers_as_they_are_told() {
+        assert!(filled(Proxy::Ours, Wire::H1).contains("workers = 3\n"));
         assert!(filled(Proxy::Nginx, Wire::H1).contains("worker_processes 3;"));
         assert!(filled(Proxy::Haproxy, Wire::H1).contains("nbthread 3\n"));
     }
