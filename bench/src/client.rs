@@ -63,7 +63,7 @@ impl Client {
         Self { authority, timeout, connection: None }
     }
 
-    /// Sends one request and reads the whole answer.
+    /// Sends one request and reads the whole answer. A body is JSON unless `headers` say otherwise.
     pub async fn send(
         &mut self,
         method: Method,
@@ -97,7 +97,7 @@ impl Client {
         body: Bytes,
     ) -> Result<Answer, NoAnswer> {
         let mut request = Request::builder().method(method).uri(path).header(HOST, &self.authority);
-        if !body.is_empty() {
+        if !body.is_empty() && headers.iter().all(|(name, _)| *name != CONTENT_TYPE) {
             request = request.header(CONTENT_TYPE, "application/json");
         }
         for (name, value) in headers {

@@ -1,6 +1,6 @@
 //! Measures the platform and the shop from outside, as clients and operators see them: start-up, memory, order rate,
-//! and what is left after services were killed under load. Nothing of the product is linked in; the programs beside
-//! this one are started and spoken to over HTTP.
+//! what is left after services were killed under load, and what the gateway costs beside other proxies. Nothing of the
+//! product is linked in; the programs beside this one are started and spoken to over HTTP.
 
 pub mod audit;
 pub mod chaos;
@@ -11,4 +11,5 @@ pub mod money;
 pub mod platform;
 pub mod print;
 pub mod procs;
+pub mod proxy;
 pub mod shop;

@@ -9,7 +9,7 @@ use clap::{Parser, Subcommand, ValueEnum};
 use serde::Serialize;
 
 use trellis_bench::platform::{Phase, Programs};
-use trellis_bench::{chaos, measure, print};
+use trellis_bench::{chaos, measure, print, proxy};
 
 #[derive(Parser)]
 #[command(name = "trellis-bench", about = "Measures the platform and the shop from outside")]
@@ -45,6 +45,11 @@ enum What {
         #[command(flatten)]
         common: Common,
     },
+    Proxy(proxy::Args),
+    #[command(hide = true)]
+    Relay(proxy::RelayArgs),
+    #[command(hide = true)]
+    Upstream(proxy::UpstreamArgs),
 }
 
 #[derive(clap::Args)]
@@ -80,11 +85,12 @@ async fn main() -> ExitCode {
     }
 }
 
-/// Whether all is well.
+/// Whether all is well. A missed target of `proxy` is told, and no failure.
 async fn run(what: What) -> Result<bool> {
-    let programs = Programs::beside(&std::env::current_exe()?)?;
+    let this = std::env::current_exe()?;
     match what {
         What::Shop { seconds, clients, starts, common } => {
+            let programs = Programs::beside(&this)?;
             let options = measure::Options {
                 starts: starts.into(),
                 clients: clients.into(),
@@ -103,6 +109,7 @@ async fn run(what: What) -> Result<bool> {
             Ok(true)
         }
         What::Chaos { seconds, clients, common } => {
+            let programs = Programs::beside(&this)?;
             let folder = Folder::make(common.keep.as_deref())?;
             let mut reports = Vec::new();
             for phase in common.phase.phases() {
@@ -116,6 +123,16 @@ async fn run(what: What) -> Result<bool> {
             write_json(common.json.as_deref(), &reports)?;
             Ok(reports.iter().all(|report| report.violations.is_empty()))
         }
+        What::Proxy(args) => {
+            let options = args.options(proxy::Programs::around(&this)?)?;
+            let folder = Folder::make(args.keep.as_deref())?;
+            let report = proxy::run(&options, folder.path()).await?;
+            say(&proxy::table(&report));
+            write_json(args.json.as_deref(), &report)?;
+            Ok(true)
+        }
+        What::Relay(args) => proxy::relay(args).await.map(|()| true),
+        What::Upstream(args) => proxy::upstream(args).await.map(|()| true),
     }
 }
 

@@ -222,7 +222,8 @@ fn pid(raw: u32) -> Result<Pid> {
     i32::try_from(raw).ok().and_then(Pid::from_raw).with_context(|| format!("{raw} is not a process id"))
 }
 
-fn tail(log: &Path) -> String {
+/// The end of a program's log.
+pub(crate) fn tail(log: &Path) -> String {
     let text = std::fs::read(log).unwrap_or_default();
     let text = String::from_utf8_lossy(&text);
     let lines: Vec<&str> = text.lines().collect();

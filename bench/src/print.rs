@@ -8,7 +8,7 @@ use comfy_table::{CellAlignment, Table};
 use crate::{chaos, measure};
 
 /// A table whose first column is text and whose others are figures; no lines, so that it can be pasted anywhere.
-fn table(header: &[&str], rows: impl IntoIterator<Item = Vec<String>>) -> String {
+pub(crate) fn table(header: &[&str], rows: impl IntoIterator<Item = Vec<String>>) -> String {
     let mut table = Table::new();
     table.load_style(NOTHING).set_header(header.to_vec()).add_rows(rows);
     for (index, column) in table.column_iter_mut().enumerate() {

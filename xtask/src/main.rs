@@ -4,6 +4,7 @@ mod bench;
 mod command;
 #[cfg(test)]
 mod docs;
+mod peers;
 #[cfg(test)]
 mod rules;
 mod setup;

@@ -12,12 +12,12 @@ The tests start their own PostgreSQL and Redis on free ports; only the programs 
 As root, or where sudo asks for no password, missing Debian packages are installed. Elsewhere the command to
 type is shown. When nothing is missing this does nothing.";
 
-/// A program the tests start, and the Debian package that has it.
-struct Need {
-    program: &'static str,
-    package: &'static str,
+/// A program that is started here, and the Debian package that has it.
+pub(crate) struct Need {
+    pub(crate) program: &'static str,
+    pub(crate) package: &'static str,
     /// Folders beside PATH; `*` stands for a version.
-    folders: &'static [&'static str],
+    pub(crate) folders: &'static [&'static str],
 }
 
 const NEEDS: [Need; 3] = [
@@ -28,9 +28,15 @@ const NEEDS: [Need; 3] = [
 
 pub(crate) fn run() -> Result<()> {
     check_rust()?;
-    let missing: Vec<&Need> = NEEDS.iter().filter(|need| !need.is_there()).collect();
+    provide(&NEEDS)
+}
+
+/// Installs those programs that are missing.
+pub(crate) fn provide<'a>(needs: impl IntoIterator<Item = &'a Need>) -> Result<()> {
+    let (there, missing): (Vec<&Need>, Vec<&Need>) = needs.into_iter().partition(|need| need.is_there());
     if missing.is_empty() {
-        command::say("postgres, redis-server and python3 are there");
+        let programs: Vec<&str> = there.iter().map(|need| need.program).collect();
+        command::say(&format!("already there: {}", programs.join(", ")));
         return Ok(());
     }
     install(&missing)?;

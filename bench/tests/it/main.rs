@@ -2,6 +2,7 @@
 
 mod chaos;
 mod measure;
+mod proxy;
 
 use anyhow::Result;
 use tempfile::TempDir;
