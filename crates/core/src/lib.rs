@@ -13,6 +13,7 @@ pub mod model;
 pub mod name;
 pub mod phase;
 pub mod problem;
+pub mod share;
 pub mod trace;
 
 pub use codes::Code;
@@ -24,4 +25,5 @@ pub use instance::{InstanceId, ServiceInstance, Status};
 pub use name::ServiceName;
 pub use phase::Phase;
 pub use problem::Problem;
+pub use share::Share;
 pub use trace::TraceContext;

@@ -1,12 +1,12 @@
-//! `[gateway]`, `[[cluster]]` and `[[route]]`
+//! `[gateway]`
 
-use std::collections::BTreeMap;
 use std::net::SocketAddr;
 
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
-use crate::{HumanDuration, ServiceName};
+use super::{BreakerModel, Compression, Cors, Retry, Tls};
+use crate::{HumanDuration, Share};
 
 /// `[gateway]`: the door for clients, and what routes have unless they say otherwise.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
@@ -15,10 +15,23 @@ pub struct Gateway {
     /// Address for clients.
     #[schemars(with = "String")]
     pub listen: SocketAddr,
+    /// Threads that carry requests; 0 is one for each core.
+    #[schemars(range(max = 1024))]
+    pub workers: u32,
+    /// Where this gateway runs; instances of the same zone are preferred.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub zone: Option<String>,
+    /// Proxies in front of this one that are believed when they say in `X-Forwarded-For` who the client is.
+    #[schemars(range(max = 16))]
+    pub trusted_hops: u32,
     /// Longest wait for an answer to begin.
     pub timeout: HumanDuration,
     /// Longest wait for a connection to an instance.
     pub connect_timeout: HumanDuration,
+    /// Longest wait for the next request on a client's connection.
+    pub idle_timeout: HumanDuration,
+    /// Longest time in which a body, in either direction, makes no progress.
+    pub stall_timeout: HumanDuration,
     /// Largest request body, in bytes.
     pub max_body_bytes: u64,
     /// Largest request head, in bytes.
@@ -29,6 +42,9 @@ pub struct Gateway {
     /// Most connections from clients at once; more wait to be accepted.
     #[schemars(range(min = 1))]
     pub max_connections: u32,
+    /// Most requests at once on one HTTP/2 connection.
+    #[schemars(range(min = 1, max = 65_535))]
+    pub max_streams: u32,
     /// Most requests carried at once; more are refused with 503.
     #[schemars(range(min = 1))]
     pub max_requests: u32,
@@ -41,127 +57,51 @@ pub struct Gateway {
     pub drain: HumanDuration,
     /// Write a log line for each request.
     pub access_log: bool,
+    /// Share of requests that get their log line; those that fail always do.
+    pub access_log_sample: Share,
     /// When to stop asking an instance that fails.
     pub breaker: BreakerModel,
-}
-
-/// `[gateway.breaker]`: one breaker for each instance.
-#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
-#[serde(deny_unknown_fields, default)]
-pub struct BreakerModel {
-    /// Failures in a row that open it.
-    #[schemars(range(min = 1))]
-    pub failures: u32,
-    /// How long it stays open before it lets probes through.
-    pub open_for: HumanDuration,
-    /// Probes at once while half-open.
-    #[schemars(range(min = 1))]
-    pub probes: u32,
-    /// Probes that must succeed to close it.
-    #[schemars(range(min = 1))]
-    pub successes: u32,
-}
-
-/// `[[cluster]]`: fixed addresses to balance over.
-#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
-#[serde(deny_unknown_fields)]
-pub struct Cluster {
-    /// Name that routes use.
-    pub name: ServiceName,
-    /// `host:port` of each endpoint.
-    #[schemars(length(min = 1))]
-    pub endpoints: Vec<String>,
-}
-
-/// `[[route]]`: exactly one of `service`, `cluster` and `aggregate` says where the request goes.
-#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
-#[serde(deny_unknown_fields)]
-pub struct Route {
-    /// `/exact/path`, or `/prefix/**` for the prefix itself and everything below it.
-    #[schemars(regex(pattern = "^/"))]
-    pub path: String,
-    /// Methods that are taken; all if empty.
-    #[serde(default, skip_serializing_if = "Vec::is_empty")]
-    pub methods: Vec<String>,
-    /// A service of the registry.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub service: Option<ServiceName>,
-    /// A `[[cluster]]` of this file.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub cluster: Option<ServiceName>,
-    /// Path sent on instead; `**` stands for what it matched in `path`.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    #[schemars(regex(pattern = "^/"))]
-    pub rewrite: Option<String>,
-    /// Longest wait for an answer to begin; `[gateway] timeout` if absent.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub timeout: Option<HumanDuration>,
-    /// Largest request body, in bytes; `[gateway] max_body_bytes` if absent.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub max_body_bytes: Option<u64>,
-    /// Answers from several services at once.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub aggregate: Option<Aggregate>,
-}
-
-/// `[route.aggregate]`: parts that are fetched in parallel and put under their names into one JSON object.
-#[derive(Debug, Clone, PartialEq, Default, Serialize, Deserialize, JsonSchema)]
-pub struct Aggregate {
-    /// Computed members: where they go (`stats.revenue`) and the CEL expression over the parts that gives them.
-    #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
-    pub compute: BTreeMap<String, String>,
-    /// What is fetched, by the member it fills.
-    #[serde(flatten)]
-    pub parts: BTreeMap<String, Part>,
-}
-
-/// One part of an aggregation; exactly one of `service` and `cluster`.
-#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
-#[serde(deny_unknown_fields)]
-pub struct Part {
-    /// A service of the registry.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub service: Option<ServiceName>,
-    /// A `[[cluster]]` of this file.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub cluster: Option<ServiceName>,
-    /// Path and query to GET; the answer must be JSON.
-    #[schemars(regex(pattern = "^/"))]
-    pub get: String,
-    /// Longest wait for the whole answer; the route's timeout if absent.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub timeout: Option<HumanDuration>,
-    /// Largest answer, in bytes.
-    #[serde(default = "default_part_bytes")]
-    pub max_bytes: u64,
-}
-
-fn default_part_bytes() -> u64 {
-    4 << 20
+    /// A second door, for TLS; none if absent.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub tls: Option<Tls>,
+    /// What scripts of other origins may ask; nothing if absent.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub cors: Option<Cors>,
+    /// Which answers are compressed; none if absent.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub compression: Option<Compression>,
+    /// When a request is tried again; only as `connect_retries` says if absent.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub retry: Option<Retry>,
 }
 
 impl Default for Gateway {
     fn default() -> Self {
         Self {
             listen: SocketAddr::from(([127, 0, 0, 1], 8080)),
+            workers: 0,
+            zone: None,
+            trusted_hops: 0,
             timeout: HumanDuration::from_secs(30),
             connect_timeout: HumanDuration::from_secs(2),
+            idle_timeout: HumanDuration::from_secs(60),
+            stall_timeout: HumanDuration::from_secs(60),
             max_body_bytes: 16 << 20,
             max_header_bytes: 64 << 10,
             header_timeout: HumanDuration::from_secs(15),
             max_connections: 20_000,
+            max_streams: 256,
             max_requests: 10_000,
             max_idle_connections: 128,
             connect_retries: 2,
             drain: HumanDuration::from_secs(15),
             access_log: true,
+            access_log_sample: Share::ALL,
             breaker: BreakerModel::default(),
+            tls: None,
+            cors: None,
+            compression: None,
+            retry: None,
         }
-    }
-}
-
-impl Default for BreakerModel {
-    fn default() -> Self {
-        Self { failures: 5, open_for: HumanDuration::from_secs(5), probes: 1, successes: 2 }
     }
 }

@@ -1,8 +1,17 @@
 //! The application model: what `trellis.toml` says. Types only; reading, checking and defaults that need the machine
 //! are the server's.
 
+mod action;
+mod aggregate;
+mod cluster;
+mod edge;
 mod gateway;
+mod instances;
 mod module;
+mod policy;
+mod route;
+mod tcp;
+mod tls;
 
 use std::collections::BTreeMap;
 use std::net::SocketAddr;
@@ -10,8 +19,17 @@ use std::net::SocketAddr;
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
-pub use gateway::{Aggregate, BreakerModel, Cluster, Gateway, Part, Route};
+pub use action::{Canary, HeaderEdits, Mirror, Redirect, Respond, Weighted};
+pub use aggregate::{Aggregate, Part};
+pub use cluster::{Balance, Cluster, ClusterEndpoint, EndpointTable, Protocol};
+pub use edge::{Algorithm, Compression, Cors, Fault, RateLimit};
+pub use gateway::Gateway;
+pub use instances::{AdaptiveConcurrency, HealthCheck, Outlier, SlowStart};
 pub use module::{Defaults, Module, RestartModel, SocketMode};
+pub use policy::{BreakerModel, BreakerWindow, Retry, RetryOn};
+pub use route::Route;
+pub use tcp::Tcp;
+pub use tls::{Certificate, Tls, TlsVersion, UpstreamTls};
 
 use crate::{HumanDuration, Phase, ServiceName};
 
@@ -32,10 +50,12 @@ pub struct AppModel {
     pub admin: Admin,
     /// How long the registry waits.
     pub registry: Registry,
-    /// Addresses outside the registry that routes may lead to.
+    /// Addresses outside the registry that routes may lead to, and how to balance over them and over services.
     pub cluster: Vec<Cluster>,
     /// What the gateway does with a request. The most specific path wins; among equals, the first.
     pub route: Vec<Route>,
+    /// Ports whose connections are passed on as they are.
+    pub tcp: Vec<Tcp>,
 }
 
 /// `[app]`

@@ -10,7 +10,7 @@ mod upstream;
 use std::collections::HashMap;
 use std::time::Duration;
 
-use trellis_core::model::AppModel;
+use trellis_core::model::{AppModel, ClusterEndpoint};
 use trellis_core::{HumanDuration, ServiceName};
 
 use crate::mistake::{Mistake, Mistakes};
@@ -48,7 +48,7 @@ struct Compiler<'m> {
     table: RouteTable,
     /// Index of each upstream in the table.
     upstreams: HashMap<Upstream, usize>,
-    clusters: HashMap<&'m ServiceName, &'m [String]>,
+    clusters: HashMap<&'m ServiceName, &'m [ClusterEndpoint]>,
 }
 
 impl Compiler<'_> {

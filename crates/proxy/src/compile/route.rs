@@ -13,7 +13,8 @@ use crate::table::{MethodSet, Pattern, Route, Target};
 impl<'m> Compiler<'m> {
     pub(super) fn route(&mut self, index: usize, route: &'m model::Route) {
         let at = format!("route[{index}]");
-        let path = self.mistakes.take(format!("{at}.path"), pattern(&route.path));
+        let written = route.path.as_deref().unwrap_or_default();
+        let path = self.mistakes.take(format!("{at}.path"), pattern(written));
         let methods = self.methods(&at, route);
         let gateway = &self.model.gateway;
         let (timeout, body) = (Duration::from(gateway.timeout), gateway.max_body_bytes);
@@ -21,14 +22,8 @@ impl<'m> Compiler<'m> {
         let target = self.target(&at, route, path.as_ref(), timeout);
         if let (Some(path), Some(methods), Some(target)) = (path, methods, target) {
             let max_body_bytes = route.max_body_bytes.unwrap_or(body);
-            let compiled = Route {
-                path: route.path.as_str().into(),
-                origin: at,
-                methods,
-                target,
-                timeout,
-                max_body_bytes,
-            };
+            let compiled =
+                Route { path: written.into(), origin: at, methods, target, timeout, max_body_bytes };
             self.add(&path, compiled);
         }
     }

@@ -1,4 +1,4 @@
-use trellis_core::model::AppModel;
+use trellis_core::model::{AppModel, ClusterEndpoint};
 
 use crate::table::{Lookup, Target, Upstream};
 use crate::{Mistake, compile};
@@ -321,8 +321,8 @@ proptest::proptest! {
         let mut model = model(&with_shop(
             "[[route]]\npath = '/'\nservice = 'users'\n[[route]]\npath = '/'\n[route.aggregate]\nusers = { service = 'users', get = '/' }",
         ));
-        model.cluster[0].endpoints.push(endpoint);
-        model.route[0].path = path.clone();
+        model.cluster[0].endpoints.push(ClusterEndpoint::Address(endpoint));
+        model.route[0].path = Some(path.clone());
         model.route[0].rewrite = Some(rewrite);
         model.route[1].aggregate.as_mut().unwrap().parts.get_mut("users").unwrap().get = get;
         if let Ok(table) = compile(&model) {

@@ -2,6 +2,7 @@
 
 use http::uri::Authority;
 use trellis_core::ServiceName;
+use trellis_core::model::ClusterEndpoint;
 
 use super::Compiler;
 use crate::mistake::hint;
@@ -15,7 +16,7 @@ impl<'m> Compiler<'m> {
             if cluster.endpoints.is_empty() {
                 self.mistakes.add(format!("{at}.endpoints"), "a cluster needs at least one \"host:port\"");
             }
-            for (n, endpoint) in cluster.endpoints.iter().enumerate() {
+            for (n, endpoint) in cluster.endpoints.iter().map(ClusterEndpoint::address).enumerate() {
                 if !is_host_and_port(endpoint) {
                     let message = format!("{endpoint:?} is not \"host:port\", such as \"127.0.0.1:9000\"");
                     self.mistakes.add(format!("{at}.endpoints[{n}]"), message);
@@ -64,7 +65,10 @@ impl<'m> Compiler<'m> {
 
     fn cluster(&mut self, at: &str, name: &ServiceName) -> Option<Upstream> {
         if let Some(endpoints) = self.clusters.get(name) {
-            return Some(Upstream::Fixed(name.clone(), endpoints.to_vec()));
+            return Some(Upstream::Fixed(
+                name.clone(),
+                endpoints.iter().map(|e| e.address().into()).collect(),
+            ));
         }
         let fix = if self.model.module.contains_key(name) {
             format!("; there is a module of this name: write service = {name:?}")

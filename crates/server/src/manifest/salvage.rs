@@ -32,7 +32,7 @@ struct List {
 pub(crate) fn salvage(mut document: Value, mistakes: &[Mistake]) -> Option<Salvage> {
     let broken: BTreeSet<_> = mistakes.iter().filter_map(|mistake| mistake.path().cloned()).collect();
     let mut lists = Vec::new();
-    for name in ["route", "cluster"] {
+    for name in ["route", "cluster", "tcp"] {
         if let Some(items) = document.get_mut(name).and_then(Value::as_array_mut) {
             let before = items.len();
             let kept = drop_items(items, name, &broken);

@@ -17,7 +17,7 @@ const ADDRESS: &str = "socket-address";
 pub fn schema() -> Value {
     let mut schema = schemars::schema_for!(AppModel).to_value();
     refine(&mut schema);
-    for door in ["Gateway", "Admin"] {
+    for door in ["Gateway", "Tls", "Tcp", "Admin"] {
         if let Some(listen) = schema.pointer_mut(&format!("/$defs/{door}/properties/listen")) {
             listen["format"] = json!(ADDRESS);
         }

@@ -111,8 +111,11 @@ const PROPOSED: usize = 5;
 /// Where a GET may have an answer, of each route one.
 fn try_paths(model: &AppModel) -> Vec<String> {
     let takes_get = |methods: &[String]| methods.is_empty() || methods.iter().any(|method| method == "GET");
-    let routes =
-        model.route.iter().filter(|route| takes_get(&route.methods)).map(|route| route.path.as_str());
+    let routes = model
+        .route
+        .iter()
+        .filter(|route| takes_get(&route.methods))
+        .filter_map(|route| route.path.as_deref());
     let own = model.module.values().flat_map(|module| module.routes.iter().map(String::as_str));
     let paths = routes.chain(own).map(|path| match path.strip_suffix("/**") {
         Some("") => "/".to_owned(),

@@ -1,7 +1,7 @@
 //! Values that are well formed and still cannot be meant.
 
 use trellis_core::HumanDuration;
-use trellis_core::model::AppModel;
+use trellis_core::model::{AppModel, ClusterEndpoint};
 
 use super::super::mistake::Mistake;
 use super::super::path::Path;
@@ -35,8 +35,12 @@ pub(super) fn check(model: &AppModel) -> Vec<Mistake> {
     }
     for (i, cluster) in model.cluster.iter().enumerate() {
         let path = Path::keys(["cluster"]).index(i).key("endpoints");
-        for (j, endpoint) in
-            cluster.endpoints.iter().enumerate().filter(|(_, endpoint)| !is_host_and_port(endpoint))
+        for (j, endpoint) in cluster
+            .endpoints
+            .iter()
+            .map(ClusterEndpoint::address)
+            .enumerate()
+            .filter(|(_, endpoint)| !is_host_and_port(endpoint))
         {
             let shown = format!("{:?}", secrets::mask_urls(endpoint));
             mistakes.push(Mistake::value(path.index(j), shown, "a host and port, such as 10.0.0.7:8080"));
