@@ -1,6 +1,7 @@
 //! One request to one service.
 
 use std::sync::Arc;
+use std::time::Duration;
 
 use http::header::CONNECTION;
 use http::uri::PathAndQuery;
@@ -13,11 +14,13 @@ use trellis_net::{Body, Cluster, body};
 use super::deadline::Wait;
 use super::incoming::Incoming;
 use super::record::Record;
-use crate::table::{Rewrite, Route};
+use crate::table::{Params, Route, Template, View};
 
 /// Where a request goes.
 pub(super) struct Destination<'r> {
     pub(super) route: &'r Route,
+    /// Longest wait for an answer to begin.
+    pub(super) timeout: Duration,
     pub(super) cluster: &'r Cluster,
     /// Sent on instead of the path that came.
     pub(super) uri: Option<Uri>,
@@ -31,7 +34,7 @@ pub(super) async fn forward(
     record: &mut Record,
 ) -> Result<Response<Body>, Error> {
     record.service = Some(to.cluster.name().clone());
-    let wait = Wait::new(to.route.timeout, incoming.patience)?;
+    let wait = Wait::new(to.timeout, incoming.patience)?;
     let (mut head, content) = request.into_parts();
     let limit = to.route.max_body_bytes;
     if content.size_hint().lower() > limit {
@@ -60,15 +63,15 @@ fn returned(cluster: &Cluster, mut response: Response<Body>) -> Result<Response<
     Ok(response)
 }
 
-/// Only the path changes; the query stays as it came. `tail` is what `**` stands for.
-pub(super) fn rewritten(uri: &Uri, rewrite: &Rewrite, tail: &str) -> Result<Uri, Error> {
-    let mut path = rewrite.apply(tail);
-    if let Some(query) = uri.query() {
+/// Only the path changes; the query stays as it came.
+pub(super) fn rewritten(view: &View<'_>, rewrite: &Template, params: &Params<'_>) -> Result<Uri, Error> {
+    let refuse = || Error::new(codes::BAD_REQUEST, "the path cannot be sent on");
+    let mut path = rewrite.path(view, params).map_err(|error| refuse().because(error))?;
+    if let Some(query) = view.head.uri.query() {
         path.push('?');
         path.push_str(query);
     }
-    let refuse = |error| Error::new(codes::BAD_REQUEST, "the path cannot be sent on").because(error);
-    PathAndQuery::from_maybe_shared(path.into_bytes()).map(Uri::from).map_err(refuse)
+    PathAndQuery::from_maybe_shared(path.into_bytes()).map(Uri::from).map_err(|error| refuse().because(error))
 }
 
 /// Tells an HTTP/1.1 client that nothing more is read from this connection.

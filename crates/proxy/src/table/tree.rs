@@ -1,0 +1,238 @@
+//! Routes by path, in trees of segments: a lookup walks down the path, however many routes there are.
+
+use ahash::RandomState;
+use hashbrown::HashTable;
+use smallvec::SmallVec;
+
+use super::MethodSet;
+use crate::path::{Segment, segments};
+
+/// Most segments of a route's path.
+pub(crate) const MAX_SEGMENTS: usize = 64;
+
+/// The bit of the first segment.
+const FIRST: u64 = 1 << 63;
+
+/// What a route's path looks like.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) struct Pattern {
+    /// At most [`MAX_SEGMENTS`].
+    pub(crate) pieces: Vec<Piece>,
+    pub(crate) end: End,
+}
+
+/// One segment of a route's path.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) enum Piece {
+    /// This one, in the form in which it is compared.
+    Literal(String),
+    /// Any one, under this name.
+    Param(Box<str>),
+}
+
+/// How a route's path ends.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+pub(crate) enum End {
+    /// Here and everything below.
+    Below,
+    /// With its last segment.
+    Here,
+    /// With a slash.
+    Slash,
+}
+
+/// A route at a place of a tree, with what is looked at first.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct Candidate {
+    /// Its index.
+    pub(crate) route: u32,
+    pub(crate) methods: MethodSet,
+    /// Nothing but path, host and method is asked for.
+    pub(crate) is_plain: bool,
+}
+
+/// Routes in the order of the file.
+pub(crate) type Candidates = SmallVec<[Candidate; 2]>;
+
+/// A place of a tree that matches a path.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct Hit {
+    node: u32,
+    rank: u32,
+    depth: u16,
+    end: End,
+    /// The first bit is the first segment: 1 for a literal.
+    literals: u64,
+    tail: u32,
+}
+
+/// More than a route's path usually has; what is beyond is kept on the heap.
+pub(crate) type Hits = SmallVec<[Hit; 4]>;
+
+/// Any number of trees with one store of nodes.
+#[derive(Debug, Default)]
+pub(crate) struct Forest {
+    nodes: Vec<Node>,
+    edges: HashTable<Edge>,
+    /// Seeded anew for each forest: nobody outside can make segments collide.
+    hasher: RandomState,
+}
+
+#[derive(Debug, Default)]
+struct Node {
+    /// Where any segment leads. Nothing leads to node 0, a root.
+    param: u32,
+    has_literals: bool,
+    below: Candidates,
+    here: Candidates,
+    slash: Candidates,
+}
+
+#[derive(Debug)]
+struct Edge {
+    parent: u32,
+    child: u32,
+    name: SmallVec<[u8; 24]>,
+}
+
+/// A path that is cut into segments as far as a tree asks for.
+struct Walk<'p, I> {
+    path: &'p str,
+    rest: I,
+    seen: SmallVec<[Segment<'p>; 8]>,
+}
+
+impl Forest {
+    /// A new tree.
+    pub(crate) fn plant(&mut self) -> u32 {
+        self.nodes.push(Node::default());
+        (self.nodes.len() - 1) as u32
+    }
+
+    /// The routes at `pattern` so far, to which one may be added.
+    pub(crate) fn at(&mut self, root: u32, pattern: &Pattern) -> &mut Candidates {
+        let mut node = root;
+        for piece in &pattern.pieces {
+            node = match piece {
+                Piece::Literal(name) => self.literal(node, name),
+                Piece::Param(_) => self.param(node),
+            };
+        }
+        let node = &mut self.nodes[node as usize];
+        match pattern.end {
+            End::Below => &mut node.below,
+            End::Here => &mut node.here,
+            End::Slash => &mut node.slash,
+        }
+    }
+
+    /// Adds to `hits` all places of the tree at `root` that match `path`.
+    pub(crate) fn find(&self, root: u32, rank: u32, path: &str, hits: &mut Hits) {
+        let mut walk = Walk { path, rest: segments(path), seen: SmallVec::new() };
+        let start = Hit { node: root, rank, depth: 0, end: End::Below, literals: 0, tail: 0 };
+        self.descend(start, &mut walk, hits);
+    }
+
+    /// The routes at a place that was found.
+    pub(crate) fn candidates(&self, hit: &Hit) -> &[Candidate] {
+        let Some(node) = self.nodes.get(hit.node as usize) else { return &[] };
+        match hit.end {
+            End::Below => &node.below,
+            End::Here => &node.here,
+            End::Slash => &node.slash,
+        }
+    }
+
+    /// `at` is the place reached so far. Recursion is as deep as a route's path is long, and only where two ways part.
+    fn descend<'p, I>(&self, mut at: Hit, walk: &mut Walk<'p, I>, hits: &mut Hits)
+    where
+        I: Iterator<Item = Segment<'p>>,
+    {
+        while let Some(node) = self.nodes.get(at.node as usize) {
+            if !node.below.is_empty() {
+                hits.push(at);
+            }
+            if node.param == 0 && !node.has_literals && node.here.is_empty() && node.slash.is_empty() {
+                return;
+            }
+            let Some(segment) = walk.segment(usize::from(at.depth)) else {
+                let (end, routes) = match walk.path.ends_with('/') {
+                    true => (End::Slash, &node.slash),
+                    false => (End::Here, &node.here),
+                };
+                if !routes.is_empty() {
+                    hits.push(Hit { end, tail: walk.path.len() as u32, ..at });
+                }
+                return;
+            };
+            let next = Hit { depth: at.depth + 1, tail: segment.end as u32, ..at };
+            let literal = if node.has_literals { self.child(at.node, &segment.name) } else { None };
+            let literals = at.literals | FIRST.checked_shr(u32::from(at.depth)).unwrap_or(0);
+            at = match (literal, node.param) {
+                (None, 0) => return,
+                (Some(node), 0) => Hit { node, literals, ..next },
+                (None, node) => Hit { node, ..next },
+                (Some(literal), param) => {
+                    self.descend(Hit { node: literal, literals, ..next }, walk, hits);
+                    Hit { node: param, ..next }
+                }
+            };
+        }
+    }
+
+    fn child(&self, parent: u32, name: &str) -> Option<u32> {
+        let hash = self.hasher.hash_one((parent, name.as_bytes()));
+        let is_it = |edge: &Edge| edge.parent == parent && *edge.name == *name.as_bytes();
+        self.edges.find(hash, is_it).map(|edge| edge.child)
+    }
+
+    fn literal(&mut self, parent: u32, name: &str) -> u32 {
+        if let Some(child) = self.child(parent, name) {
+            return child;
+        }
+        let child = self.plant();
+        self.nodes[parent as usize].has_literals = true;
+        let hasher = &self.hasher;
+        let hash = |edge: &Edge| hasher.hash_one((edge.parent, &*edge.name));
+        let edge = Edge { parent, child, name: SmallVec::from_slice(name.as_bytes()) };
+        self.edges.insert_unique(hash(&edge), edge, hash);
+        child
+    }
+
+    fn param(&mut self, parent: u32) -> u32 {
+        let known = self.nodes[parent as usize].param;
+        if known != 0 {
+            return known;
+        }
+        let child = self.plant();
+        self.nodes[parent as usize].param = child;
+        child
+    }
+}
+
+impl Hit {
+    /// Equal for equal patterns. Exact before prefix, longer before shorter, then whoever has the first literal.
+    pub(crate) fn path_rank(&self) -> (bool, u16, u64) {
+        (self.end != End::Below, self.depth, self.literals)
+    }
+
+    /// More specific is greater.
+    pub(crate) fn rank(&self) -> ((bool, u16, u64), u32) {
+        (self.path_rank(), self.rank)
+    }
+
+    /// Where the part of the path begins that `**` stands for.
+    pub(crate) fn tail(&self) -> usize {
+        self.tail as usize
+    }
+}
+
+impl<'p, I: Iterator<Item = Segment<'p>>> Walk<'p, I> {
+    fn segment(&mut self, index: usize) -> Option<&Segment<'p>> {
+        while self.seen.len() <= index {
+            let next = self.rest.next()?;
+            self.seen.push(next);
+        }
+        self.seen.get(index)
+    }
+}
