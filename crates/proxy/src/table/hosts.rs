@@ -1,10 +1,6 @@
 //! Which trees a request's host leads to.
 
-use std::collections::HashMap;
-
-use ahash::RandomState;
-
-use super::tree::{Forest, Hits};
+use super::tree::{BELOW, Forest, HOST, Hits};
 use super::view::View;
 
 /// Which hosts a route takes.
@@ -20,8 +16,8 @@ pub(crate) enum Host {
 #[derive(Debug, Default)]
 pub(crate) struct Hosts {
     any: Option<u32>,
-    exact: HashMap<Box<str>, u32, RandomState>,
-    below: HashMap<Box<str>, u32, RandomState>,
+    has_exact: bool,
+    has_below: bool,
 }
 
 impl Host {
@@ -38,8 +34,14 @@ impl Hosts {
     pub(crate) fn tree(&mut self, host: Option<&Host>, forest: &mut Forest) -> u32 {
         match host {
             None => *self.any.get_or_insert_with(|| forest.plant()),
-            Some(Host::Exact(name)) => *self.exact.entry(name.clone()).or_insert_with(|| forest.plant()),
-            Some(Host::Below(suffix)) => *self.below.entry(suffix.clone()).or_insert_with(|| forest.plant()),
+            Some(Host::Exact(name)) => {
+                self.has_exact = true;
+                forest.literal(HOST, name)
+            }
+            Some(Host::Below(suffix)) => {
+                self.has_below = true;
+                forest.literal(BELOW, suffix)
+            }
         }
     }
 
@@ -50,18 +52,16 @@ impl Hosts {
         if let Some(root) = self.any {
             forest.find(root, 0, path, &mut hits);
         }
-        if !(self.exact.is_empty() && self.below.is_empty())
+        if (self.has_exact || self.has_below)
             && let Some(host) = view.host()
         {
-            if let Some(root) = self.exact.get(&*host) {
-                forest.find(*root, u32::MAX, path, &mut hits);
+            if let Some(root) = forest.child(HOST, &host) {
+                forest.find(root, u32::MAX, path, &mut hits);
             }
-            if !self.below.is_empty() {
-                for (at, _) in host.match_indices('.').filter(|(at, _)| *at > 0) {
-                    let suffix = &host[at..];
-                    if let Some(root) = self.below.get(suffix) {
-                        forest.find(*root, suffix.len() as u32, path, &mut hits);
-                    }
+            let dots = host.match_indices('.').filter(|(at, _)| self.has_below && *at > 0);
+            for suffix in dots.map(|(at, _)| &host[at..]) {
+                if let Some(root) = forest.child(BELOW, suffix) {
+                    forest.find(root, suffix.len() as u32, path, &mut hits);
                 }
             }
         }

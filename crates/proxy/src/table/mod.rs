@@ -1,6 +1,8 @@
 //! Compiled routes.
 
 mod captures;
+#[cfg(test)]
+mod choice;
 mod edits;
 mod expression;
 mod hosts;
@@ -106,6 +108,7 @@ impl RouteTable {
             route: self.routes.len() as u32,
             methods: route.methods,
             is_plain: route.matchers.is_none(),
+            has_params: !route.captured.places.is_empty(),
         };
         let before = match pattern {
             Some(pattern) => self.add_path(pattern, &route, candidate),
@@ -147,6 +150,7 @@ impl RouteTable {
             route: index,
             methods: other.methods,
             is_plain: other.matchers.is_none(),
+            has_params: false,
         });
         let same: Vec<_> = same.collect();
         let hidden_by = hides(same.iter(), route.methods);
@@ -179,7 +183,12 @@ impl RouteTable {
         for (hit, candidate) in all() {
             if candidate.methods.covers(asked) && fits(hit, candidate) {
                 let route = &self.routes[candidate.route as usize];
-                return Some(Lookup::Route { route, captures: route.captures(hit, view.path()) });
+                // The route itself is not looked into without need: of many, few are in the processor's caches.
+                let captures = match candidate.has_params {
+                    true => route.captures(hit, view.path()),
+                    false => Captures::of_path(view.path(), &[], hit.tail()),
+                };
+                return Some(Lookup::Route { route, captures });
             }
         }
         let others = all().filter(|(hit, c)| !c.methods.covers(asked) && fits(hit, c));

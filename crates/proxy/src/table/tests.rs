@@ -38,7 +38,11 @@ fn model(text: &str) -> trellis_core::model::AppModel {
 }
 
 /// What `test` makes of the route that a request takes.
-fn with_route<T>(text: &str, head: &Parts, test: impl FnOnce(&Route, &View<'_>, &Params<'_>) -> T) -> T {
+pub(super) fn with_route<T>(
+    text: &str,
+    head: &Parts,
+    test: impl FnOnce(&Route, &View<'_>, &Params<'_>) -> T,
+) -> T {
     let table = compile(&model(text)).unwrap_or_else(|mistakes| panic!("{mistakes:?}"));
     let view = View::new(head, Some([192, 0, 2, 7].into()), true);
     match table.lookup(&view) {

@@ -5,10 +5,16 @@ use hashbrown::HashTable;
 use smallvec::SmallVec;
 
 use super::MethodSet;
-use crate::path::{Segment, segments};
+use crate::path::{Segments, segments};
 
 /// Most segments of a route's path.
 pub(crate) const MAX_SEGMENTS: usize = 64;
+
+/// No node: what hangs on it is the tree of a host.
+pub(crate) const HOST: u32 = u32::MAX;
+
+/// No node: what hangs on it is the tree of all hosts with an ending.
+pub(crate) const BELOW: u32 = u32::MAX - 1;
 
 /// The bit of the first segment.
 const FIRST: u64 = 1 << 63;
@@ -49,6 +55,8 @@ pub(crate) struct Candidate {
     pub(crate) methods: MethodSet,
     /// Nothing but path, host and method is asked for.
     pub(crate) is_plain: bool,
+    /// Its path has parameters.
+    pub(crate) has_params: bool,
 }
 
 /// Routes in the order of the file.
@@ -95,13 +103,6 @@ struct Edge {
     name: SmallVec<[u8; 24]>,
 }
 
-/// A path that is cut into segments as far as a tree asks for.
-struct Walk<'p, I> {
-    path: &'p str,
-    rest: I,
-    seen: SmallVec<[Segment<'p>; 8]>,
-}
-
 impl Forest {
     /// A new tree.
     pub(crate) fn plant(&mut self) -> u32 {
@@ -128,9 +129,8 @@ impl Forest {
 
     /// Adds to `hits` all places of the tree at `root` that match `path`.
     pub(crate) fn find(&self, root: u32, rank: u32, path: &str, hits: &mut Hits) {
-        let mut walk = Walk { path, rest: segments(path), seen: SmallVec::new() };
         let start = Hit { node: root, rank, depth: 0, end: End::Below, literals: 0, tail: 0 };
-        self.descend(start, &mut walk, hits);
+        self.descend(start, segments(path), path, hits);
     }
 
     /// The routes at a place that was found.
@@ -144,10 +144,7 @@ impl Forest {
     }
 
     /// `at` is the place reached so far. Recursion is as deep as a route's path is long, and only where two ways part.
-    fn descend<'p, I>(&self, mut at: Hit, walk: &mut Walk<'p, I>, hits: &mut Hits)
-    where
-        I: Iterator<Item = Segment<'p>>,
-    {
+    fn descend(&self, mut at: Hit, mut rest: Segments<'_>, path: &str, hits: &mut Hits) {
         while let Some(node) = self.nodes.get(at.node as usize) {
             if !node.below.is_empty() {
                 hits.push(at);
@@ -155,13 +152,13 @@ impl Forest {
             if node.param == 0 && !node.has_literals && node.here.is_empty() && node.slash.is_empty() {
                 return;
             }
-            let Some(segment) = walk.segment(usize::from(at.depth)) else {
-                let (end, routes) = match walk.path.ends_with('/') {
+            let Some(segment) = rest.next() else {
+                let (end, routes) = match path.ends_with('/') {
                     true => (End::Slash, &node.slash),
                     false => (End::Here, &node.here),
                 };
                 if !routes.is_empty() {
-                    hits.push(Hit { end, tail: walk.path.len() as u32, ..at });
+                    hits.push(Hit { end, tail: path.len() as u32, ..at });
                 }
                 return;
             };
@@ -173,25 +170,29 @@ impl Forest {
                 (Some(node), 0) => Hit { node, literals, ..next },
                 (None, node) => Hit { node, ..next },
                 (Some(literal), param) => {
-                    self.descend(Hit { node: literal, literals, ..next }, walk, hits);
+                    self.descend(Hit { node: literal, literals, ..next }, rest, path, hits);
                     Hit { node: param, ..next }
                 }
             };
         }
     }
 
-    fn child(&self, parent: u32, name: &str) -> Option<u32> {
+    /// Where a literal leads.
+    pub(crate) fn child(&self, parent: u32, name: &str) -> Option<u32> {
         let hash = self.hasher.hash_one((parent, name.as_bytes()));
         let is_it = |edge: &Edge| edge.parent == parent && *edge.name == *name.as_bytes();
         self.edges.find(hash, is_it).map(|edge| edge.child)
     }
 
-    fn literal(&mut self, parent: u32, name: &str) -> u32 {
+    /// Where a literal leads, from now on if not before.
+    pub(crate) fn literal(&mut self, parent: u32, name: &str) -> u32 {
         if let Some(child) = self.child(parent, name) {
             return child;
         }
         let child = self.plant();
-        self.nodes[parent as usize].has_literals = true;
+        if let Some(parent) = self.nodes.get_mut(parent as usize) {
+            parent.has_literals = true;
+        }
         let hasher = &self.hasher;
         let hash = |edge: &Edge| hasher.hash_one((edge.parent, &*edge.name));
         let edge = Edge { parent, child, name: SmallVec::from_slice(name.as_bytes()) };
@@ -224,15 +225,5 @@ impl Hit {
     /// Where the part of the path begins that `**` stands for.
     pub(crate) fn tail(&self) -> usize {
         self.tail as usize
-    }
-}
-
-impl<'p, I: Iterator<Item = Segment<'p>>> Walk<'p, I> {
-    fn segment(&mut self, index: usize) -> Option<&Segment<'p>> {
-        while self.seen.len() <= index {
-            let next = self.rest.next()?;
-            self.seen.push(next);
-        }
-        self.seen.get(index)
     }
 }
