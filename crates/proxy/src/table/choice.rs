@@ -37,7 +37,7 @@ fn a_split_gives_each_its_weight() {
     with_route(&manifest(route), &head(&[]), |route, view, params| {
         let Target::Forward(forward) = &route.target else { panic!("not sent on") };
         for step in 0..4000_u64 {
-            let draw = step * (u64::MAX / 4000);
+            let draw = step * (u64::MAX / 4000) + u64::MAX / 8000;
             counts[forward.destination(view, params, draw).upstream] += 1;
         }
     });

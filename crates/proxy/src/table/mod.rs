@@ -109,6 +109,7 @@ impl RouteTable {
             methods: route.methods,
             is_plain: route.matchers.is_none(),
             has_params: !route.captured.places.is_empty(),
+            end: pattern.map_or(End::Here, |pattern| pattern.end),
         };
         let before = match pattern {
             Some(pattern) => self.add_path(pattern, &route, candidate),
@@ -128,7 +129,7 @@ impl RouteTable {
         let mut hidden_by = None;
         for host in hosts() {
             let root = self.hosts.tree(host, &mut self.forest);
-            hidden_by = hides(self.forest.at(root, pattern).iter(), route.methods);
+            hidden_by = hides(self.forest.at(root, pattern), route.methods);
             if hidden_by.is_none() {
                 break;
             }
@@ -138,7 +139,7 @@ impl RouteTable {
         }
         for host in hosts() {
             let root = self.hosts.tree(host, &mut self.forest);
-            self.forest.at(root, pattern).push(candidate);
+            self.forest.add(root, pattern, candidate);
         }
         None
     }
@@ -151,6 +152,7 @@ impl RouteTable {
             methods: other.methods,
             is_plain: other.matchers.is_none(),
             has_params: false,
+            end: End::Here,
         });
         let same: Vec<_> = same.collect();
         let hidden_by = hides(same.iter(), route.methods);
@@ -175,7 +177,7 @@ impl RouteTable {
 
     /// Among places of equal paths. A path of its own is not given up for a wider one that takes the method.
     fn choose(&self, group: &[Hit], view: &View<'_>) -> Option<Lookup<'_>> {
-        let all = || group.iter().flat_map(|hit| self.forest.candidates(hit).iter().map(move |c| (hit, c)));
+        let all = || group.iter().flat_map(|hit| self.forest.candidates(hit).map(move |c| (hit, c)));
         let fits = |hit: &Hit, candidate: &Candidate| {
             candidate.is_plain || self.routes[candidate.route as usize].fits(hit, view)
         };

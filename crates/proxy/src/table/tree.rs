@@ -57,6 +57,7 @@ pub(crate) struct Candidate {
     pub(crate) is_plain: bool,
     /// Its path has parameters.
     pub(crate) has_params: bool,
+    pub(crate) end: End,
 }
 
 /// Routes in the order of the file.
@@ -91,9 +92,10 @@ struct Node {
     /// Where any segment leads. Nothing leads to node 0, a root.
     param: u32,
     has_literals: bool,
-    below: Candidates,
-    here: Candidates,
-    slash: Candidates,
+    /// Some route ends here in this way, by the number of the [`End`].
+    has: [bool; 3],
+    /// Together, so that a node is half a cache line.
+    routes: Candidates,
 }
 
 #[derive(Debug)]
@@ -110,21 +112,25 @@ impl Forest {
         (self.nodes.len() - 1) as u32
     }
 
-    /// The routes at `pattern` so far, to which one may be added.
-    pub(crate) fn at(&mut self, root: u32, pattern: &Pattern) -> &mut Candidates {
-        let mut node = root;
-        for piece in &pattern.pieces {
-            node = match piece {
-                Piece::Literal(name) => self.literal(node, name),
-                Piece::Param(_) => self.param(node),
-            };
-        }
+    /// The routes at `pattern` so far.
+    pub(crate) fn at(&mut self, root: u32, pattern: &Pattern) -> impl Iterator<Item = &Candidate> + Clone {
+        let node = self.node(root, pattern);
+        self.nodes[node as usize].routes.iter().filter(|candidate| candidate.end == pattern.end)
+    }
+
+    /// Adds a route at `pattern` after the others.
+    pub(crate) fn add(&mut self, root: u32, pattern: &Pattern, candidate: Candidate) {
+        let node = self.node(root, pattern);
         let node = &mut self.nodes[node as usize];
-        match pattern.end {
-            End::Below => &mut node.below,
-            End::Here => &mut node.here,
-            End::Slash => &mut node.slash,
-        }
+        node.has[candidate.end as usize] = true;
+        node.routes.push(candidate);
+    }
+
+    fn node(&mut self, root: u32, pattern: &Pattern) -> u32 {
+        pattern.pieces.iter().fold(root, |node, piece| match piece {
+            Piece::Literal(name) => self.literal(node, name),
+            Piece::Param(_) => self.param(node),
+        })
     }
 
     /// Adds to `hits` all places of the tree at `root` that match `path`.
@@ -134,30 +140,28 @@ impl Forest {
     }
 
     /// The routes at a place that was found.
-    pub(crate) fn candidates(&self, hit: &Hit) -> &[Candidate] {
-        let Some(node) = self.nodes.get(hit.node as usize) else { return &[] };
-        match hit.end {
-            End::Below => &node.below,
-            End::Here => &node.here,
-            End::Slash => &node.slash,
-        }
+    pub(crate) fn candidates(&self, hit: &Hit) -> impl Iterator<Item = &Candidate> {
+        let end = hit.end;
+        let node = self.nodes.get(hit.node as usize);
+        node.into_iter().flat_map(|node| &node.routes).filter(move |candidate| candidate.end == end)
     }
 
     /// `at` is the place reached so far. Recursion is as deep as a route's path is long, and only where two ways part.
     fn descend(&self, mut at: Hit, mut rest: Segments<'_>, path: &str, hits: &mut Hits) {
         while let Some(node) = self.nodes.get(at.node as usize) {
-            if !node.below.is_empty() {
+            if node.has[End::Below as usize] {
                 hits.push(at);
             }
-            if node.param == 0 && !node.has_literals && node.here.is_empty() && node.slash.is_empty() {
+            if node.param == 0
+                && !node.has_literals
+                && !node.has[End::Here as usize]
+                && !node.has[End::Slash as usize]
+            {
                 return;
             }
             let Some(segment) = rest.next() else {
-                let (end, routes) = match path.ends_with('/') {
-                    true => (End::Slash, &node.slash),
-                    false => (End::Here, &node.here),
-                };
-                if !routes.is_empty() {
+                let end = if path.ends_with('/') { End::Slash } else { End::Here };
+                if node.has[end as usize] {
                     hits.push(Hit { end, tail: path.len() as u32, ..at });
                 }
                 return;
