@@ -130,7 +130,10 @@ impl<'m> Compiler<'m> {
                 ("outlier.max_ejection", Some(outlier.max_ejection)),
             ]);
             if outlier.max_ejection < outlier.base_ejection {
-                self.mistakes.add(format!("{at}.outlier.max_ejection"), "is shorter than `base_ejection`");
+                self.mistakes.add(
+                    format!("{at}.outlier.max_ejection"),
+                    "`max_ejection` is shorter than `base_ejection`",
+                );
             }
         }
         waits.extend(cluster.slow_start.as_ref().map(|slow| ("slow_start.window", Some(slow.window))));
@@ -151,7 +154,7 @@ impl<'m> Compiler<'m> {
     pub(super) fn retry(&mut self, at: &str, retry: &model::Retry) {
         self.longer_than_zero(format!("{at}.per_try_timeout"), retry.per_try_timeout);
         if retry.max_backoff < retry.backoff {
-            self.mistakes.add(format!("{at}.max_backoff"), "is shorter than `backoff`");
+            self.mistakes.add(format!("{at}.max_backoff"), "`max_backoff` is shorter than `backoff`");
         }
         for (n, status) in
             retry.statuses.iter().enumerate().filter(|(_, status)| !(400..600).contains(*status))
@@ -167,7 +170,7 @@ impl<'m> Compiler<'m> {
     /// A time in which something happens.
     pub(super) fn longer_than_zero(&mut self, at: String, given: Option<HumanDuration>) {
         if given.is_some_and(|HumanDuration(time)| time.is_zero()) {
-            self.mistakes.add(at, "must be longer than nothing: use at least 1ms");
+            self.mistakes.add(at, "no time at all means nothing here: use at least 1ms");
         }
     }
 

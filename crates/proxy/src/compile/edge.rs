@@ -92,7 +92,7 @@ impl Compiler<'_> {
         }
         for (n, algorithm) in compression.algorithms.iter().enumerate() {
             if compression.algorithms[..n].contains(algorithm) {
-                self.mistakes.add(format!("{at}.algorithms[{n}]"), "is there twice");
+                self.mistakes.add(format!("{at}.algorithms[{n}]"), "this one is there twice");
             }
         }
         (!compression.algorithms.is_empty()).then(|| Arc::new(compression.clone()))
