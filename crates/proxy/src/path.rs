@@ -52,8 +52,8 @@ pub(crate) fn segments(path: &str) -> Segments<'_> {
     Segments { path, at: 0 }
 }
 
-/// See [`segments`]. A copy goes on from the same place.
-#[derive(Debug, Clone, Copy)]
+/// See [`segments`]. A clone goes on from the same place.
+#[derive(Debug, Clone)]
 pub(crate) struct Segments<'a> {
     path: &'a str,
     at: usize,

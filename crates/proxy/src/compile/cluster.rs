@@ -65,7 +65,7 @@ impl<'m> Compiler<'m> {
                 "a cluster needs at least one \"host:port\", or `service` for a service of the registry",
             ),
             (false, Some(_)) => {
-                self.mistakes.add(at, "exactly one of `endpoints` and `service` says what is in it")
+                self.mistakes.add(at, "exactly one of `endpoints` and `service` says what is in it");
             }
             _ => {}
         }

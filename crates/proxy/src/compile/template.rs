@@ -90,8 +90,9 @@ fn param(name: &str, known: &Known<'_>, own: &[(&str, Part)]) -> Result<Part, St
 }
 
 fn misplaced(place: &str) -> String {
-    match place.starts_with('*') {
-        true => "\"**\" can stand once, as a whole segment: \"/users/**\"".into(),
-        false => "\"}\" has no \"{\"".into(),
+    if place.starts_with('*') {
+        "\"**\" can stand once, as a whole segment: \"/users/**\"".into()
+    } else {
+        "\"}\" has no \"{\"".into()
     }
 }

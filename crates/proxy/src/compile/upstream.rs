@@ -70,16 +70,11 @@ impl<'m> Compiler<'m> {
     /// What tells the upstream apart, and its settings.
     fn service(&mut self, at: &str, name: &ServiceName) -> Option<(Named, model::Cluster)> {
         self.known_service(at, name)?;
-        Some(match self.policies.get(name) {
-            Some(policy) => (Named::Cluster(policy.name.clone()), (*policy).clone()),
-            None => {
-                let service = Some(name.clone());
-                (
-                    Named::Service(name.clone()),
-                    model::Cluster { service, ..model::Cluster::new(name.clone()) },
-                )
-            }
-        })
+        if let Some(policy) = self.policies.get(name) {
+            return Some((Named::Cluster(policy.name.clone()), (*policy).clone()));
+        }
+        let service = Some(name.clone());
+        Some((Named::Service(name.clone()), model::Cluster { service, ..model::Cluster::new(name.clone()) }))
     }
 
     fn cluster(&mut self, at: &str, name: &ServiceName) -> Option<(Named, model::Cluster)> {

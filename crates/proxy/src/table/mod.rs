@@ -115,13 +115,11 @@ impl RouteTable {
             Some(pattern) => self.add_path(pattern, &route, candidate),
             None => self.add_regex(&route, candidate),
         };
-        match before {
-            Some(index) => Err(self.routes[index as usize].origin.clone()),
-            None => {
-                self.routes.push(Arc::new(route));
-                Ok(())
-            }
+        if let Some(index) = before {
+            return Err(self.routes[index as usize].origin.clone());
         }
+        self.routes.push(Arc::new(route));
+        Ok(())
     }
 
     fn add_path(&mut self, pattern: &Pattern, route: &Route, candidate: Candidate) -> Option<u32> {
@@ -186,9 +184,10 @@ impl RouteTable {
             if candidate.methods.covers(asked) && fits(hit, candidate) {
                 let route = &self.routes[candidate.route as usize];
                 // The route itself is not looked into without need: of many, few are in the processor's caches.
-                let captures = match candidate.has_params {
-                    true => route.captures(hit, view.path()),
-                    false => Captures::of_path(view.path(), &[], hit.tail()),
+                let captures = if candidate.has_params {
+                    route.captures(hit, view.path())
+                } else {
+                    Captures::of_path(view.path(), &[], hit.tail())
                 };
                 return Some(Lookup::Route { route, captures });
             }

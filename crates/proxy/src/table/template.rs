@@ -101,22 +101,19 @@ mod tests {
         let (head, ()) =
             Request::get(uri).header("host", "A.example:80").body(()).expect("a request").into_parts();
         let view = View::new(&head, None, false);
-        let (captured, captures, has_tail) = match path.strip_prefix('~') {
-            Some(source) => {
-                let captured = regex(source).expect("an expression");
-                let normal = path::normal_path(view.path());
-                let groups = captured.regex.as_ref().and_then(|r| r.captures(&normal)).expect("a match");
-                let captures = Captures::of_groups(&groups, &normal, false);
-                (captured, captures, false)
-            }
-            None => {
-                let pattern = pattern(path).expect("a pattern");
-                let captured = captured(&pattern);
-                let length: usize =
-                    path::segments(view.path()).take(pattern.pieces.len()).map(|s| s.end).last().unwrap_or(0);
-                let captures = Captures::of_path(view.path(), &captured.places, length);
-                (captured, captures, pattern.end == End::Below)
-            }
+        let (captured, captures, has_tail) = if let Some(source) = path.strip_prefix('~') {
+            let captured = regex(source).expect("an expression");
+            let normal = path::normal_path(view.path());
+            let groups = captured.regex.as_ref().and_then(|r| r.captures(&normal)).expect("a match");
+            let captures = Captures::of_groups(&groups, &normal, false);
+            (captured, captures, false)
+        } else {
+            let pattern = pattern(path).expect("a pattern");
+            let captured = captured(&pattern);
+            let prefix = path::segments(view.path()).take(pattern.pieces.len());
+            let captures =
+                Captures::of_path(view.path(), &captured.places, prefix.last().map_or(0, |s| s.end));
+            (captured, captures, pattern.end == End::Below)
         };
         let params = captures.named(&captured.names, view.path());
         test(&captured, has_tail, &view, &params)

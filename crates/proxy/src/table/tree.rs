@@ -174,7 +174,7 @@ impl Forest {
                 (Some(node), 0) => Hit { node, literals, ..next },
                 (None, node) => Hit { node, ..next },
                 (Some(literal), param) => {
-                    self.descend(Hit { node: literal, literals, ..next }, rest, path, hits);
+                    self.descend(Hit { node: literal, literals, ..next }, rest.clone(), path, hits);
                     Hit { node: param, ..next }
                 }
             };

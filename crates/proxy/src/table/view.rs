@@ -72,10 +72,7 @@ impl<'r> View<'r> {
 fn host_of(authority: &str) -> &str {
     let rest = authority.rsplit_once('@').map_or(authority, |(_, rest)| rest);
     // Colons within brackets are the address's own.
-    let end = match rest.starts_with('[') {
-        true => rest.find(']').map(|at| at + 1),
-        false => rest.find(':'),
-    };
+    let end = if rest.starts_with('[') { rest.find(']').map(|at| at + 1) } else { rest.find(':') };
     &rest[..end.unwrap_or(rest.len())]
 }
 
