@@ -31,6 +31,11 @@ impl Mistakes {
         result.map_err(|message| self.add(path, message)).ok()
     }
 
+    /// How many there are so far.
+    pub(crate) fn len(&self) -> usize {
+        self.0.len()
+    }
+
     pub(crate) fn into_result<T>(self, value: T) -> Result<T, Vec<Mistake>> {
         if self.0.is_empty() { Ok(value) } else { Err(self.0) }
     }

@@ -22,7 +22,9 @@ pub(crate) enum PathError {
 pub(crate) struct Segment<'a> {
     /// As it is compared.
     pub(crate) name: Cow<'a, str>,
-    /// Where it ends in the path as it came.
+    /// Where it begins in the path as it came.
+    pub(crate) start: usize,
+    /// Where it ends there.
     pub(crate) end: usize,
 }
 
@@ -46,15 +48,39 @@ pub(crate) fn check(path: &str) -> Result<(), PathError> {
 }
 
 /// The segments of a path that has passed [`check`].
-pub(crate) fn segments(path: &str) -> impl Iterator<Item = Segment<'_>> {
-    let mut end = 0;
-    path.split('/').filter_map(move |raw| {
-        // The first one, before the leading slash, is empty.
-        end += raw.len();
-        let segment = Segment { name: normal(raw), end };
-        end += 1;
-        (!raw.is_empty()).then_some(segment)
-    })
+pub(crate) fn segments(path: &str) -> Segments<'_> {
+    Segments { path, at: 0 }
+}
+
+/// See [`segments`]. A clone goes on from the same place.
+#[derive(Debug, Clone)]
+pub(crate) struct Segments<'a> {
+    path: &'a str,
+    at: usize,
+}
+
+impl<'a> Iterator for Segments<'a> {
+    type Item = Segment<'a>;
+
+    fn next(&mut self) -> Option<Segment<'a>> {
+        let rest = &self.path.as_bytes()[self.at..];
+        let start = self.at + rest.iter().position(|byte| *byte != b'/')?;
+        let mut has_escapes = false;
+        let mut end = start;
+        // Segments are short: looking at each byte once is faster than searching twice.
+        for byte in &self.path.as_bytes()[start..] {
+            match byte {
+                b'/' => break,
+                b'%' => has_escapes = true,
+                _ => {}
+            }
+            end += 1;
+        }
+        self.at = end;
+        let raw = &self.path[start..end];
+        let name = if has_escapes { normal(raw) } else { Cow::Borrowed(raw) };
+        Some(Segment { name, start, end })
+    }
 }
 
 /// A segment as it is compared: needless escapes undone, the others in upper case.
@@ -84,6 +110,22 @@ pub(crate) fn normal(segment: &str) -> Cow<'_, str> {
     Cow::Owned(text)
 }
 
+/// The whole path as it is compared: [`normal`], without empty segments.
+pub(crate) fn normal_path(path: &str) -> Cow<'_, str> {
+    if !path.contains('%') && !path.contains("//") {
+        return Cow::Borrowed(path);
+    }
+    let mut text = String::with_capacity(path.len());
+    for segment in segments(path) {
+        text.push('/');
+        text.push_str(&segment.name);
+    }
+    if path.ends_with('/') {
+        text.push('/');
+    }
+    Cow::Owned(text)
+}
+
 fn escapes_are_whole(path: &str) -> bool {
     let bytes = path.as_bytes();
     let whole = |at: usize| matches!(bytes.get(at + 1..at + 3), Some(digits) if digits.iter().all(u8::is_ascii_hexdigit));
@@ -105,8 +147,11 @@ mod tests {
         assert_eq!(names("/api/%75sers/a%2fb%7E"), ["api", "users", "a%2Fb~"]);
         assert_eq!(names("//api///users/"), ["api", "users"]);
         assert_eq!(names("/"), Vec::<String>::new());
-        let ends: Vec<_> = segments("/api//u/").map(|s| s.end).collect();
-        assert_eq!(ends, [4, 7]);
+        let places: Vec<_> = segments("/api//u/").map(|s| (s.start, s.end)).collect();
+        assert_eq!(places, [(1, 4), (6, 7)]);
+        for (path, whole) in [("/a/b", "/a/b"), ("//%61//b%2f/", "/a/b%2F/"), ("//", "/"), ("/", "/")] {
+            assert_eq!(normal_path(path), whole, "{path}");
+        }
     }
 
     #[test]
@@ -157,7 +202,7 @@ mod tests {
         fn any_text_is_survived(path in "\\PC{0,40}") {
             let _ = check(&path);
             for segment in segments(&path) {
-                prop_assert!(path.is_char_boundary(segment.end));
+                prop_assert!(path.get(segment.start..segment.end).is_some());
             }
         }
 

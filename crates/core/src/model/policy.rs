@@ -41,7 +41,7 @@ pub struct Retry {
 pub enum RetryOn {
     /// No connection could be made.
     Connect,
-    /// The instance refused it unread (HTTP/2 REFUSED_STREAM, or GOAWAY before it).
+    /// The instance refused it unread (HTTP/2 `REFUSED_STREAM`, or GOAWAY before it).
     Refused,
     /// The connection broke before an answer began.
     Reset,

@@ -16,6 +16,7 @@ pub struct Tls {
     #[schemars(with = "String")]
     pub listen: SocketAddr,
     /// What the gateway shows. A client that names a host gets the one that is valid for it, others the first.
+    #[serde(default)]
     #[schemars(length(min = 1))]
     pub certificates: Vec<Certificate>,
     /// How often the files are looked at; new ones hold for new connections.

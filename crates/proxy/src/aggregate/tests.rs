@@ -1,12 +1,12 @@
 use bytes::Bytes;
-use http::{Method, Response};
+use http::{Request, Response};
 use serde_json::{Value, json};
 use trellis_core::codes;
 use trellis_net::Body;
 
 use super::{Aggregate, Failure, Fetched, Part, assemble, read_part};
 use crate::compile;
-use crate::table::{Lookup, Target};
+use crate::table::{Lookup, Target, View};
 
 /// Runs `test` on the aggregation of three parts with `compute`, which is TOML.
 fn with_plan<T>(compute: &str, test: impl FnOnce(&Aggregate) -> T) -> T {
@@ -18,7 +18,10 @@ fn with_plan<T>(compute: &str, test: impl FnOnce(&Aggregate) -> T) -> T {
         part("list"),
     );
     let table = compile(&toml::from_str(&text).expect("a model")).expect("no mistakes");
-    let Lookup::Route { route, .. } = table.lookup(&Method::GET, "/d") else { panic!("no route") };
+    let (head, ()) = Request::get("/d").body(()).expect("a request").into_parts();
+    let Lookup::Route { route, .. } = table.lookup(&View::new(&head, None, false)) else {
+        panic!("no route")
+    };
     let Target::Aggregate(plan) = &route.target else { panic!("not an aggregation") };
     test(plan)
 }

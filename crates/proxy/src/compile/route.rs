@@ -1,31 +1,72 @@
 //! `[[route]]` and the `routes` of modules.
 
-use std::time::Duration;
-
 use trellis_core::ServiceName;
 use trellis_core::model;
 
 use super::Compiler;
-use super::pattern::{pattern, rewrite};
+use super::matchers::Asked;
+use super::pattern::{captured, host, pattern, regex};
+use super::template::Known;
 use crate::mistake::key;
-use crate::table::{MethodSet, Pattern, Route, Target};
+use crate::table::{Captured, End, Host, MethodSet, Pattern, Route, Target};
+
+/// Where a route is: a pattern for the tree, or none with a regular expression.
+type Place = (Option<Pattern>, Captured);
 
 impl<'m> Compiler<'m> {
     pub(super) fn route(&mut self, index: usize, route: &'m model::Route) {
         let at = format!("route[{index}]");
-        let written = route.path.as_deref().unwrap_or_default();
-        let path = self.mistakes.take(format!("{at}.path"), pattern(written));
+        let before = self.mistakes.len();
+        let place = self.place(&at, route);
         let methods = self.methods(&at, route);
-        let gateway = &self.model.gateway;
-        let (timeout, body) = (Duration::from(gateway.timeout), gateway.max_body_bytes);
-        let timeout = self.wait(format!("{at}.timeout"), route.timeout, timeout);
-        let target = self.target(&at, route, path.as_ref(), timeout);
-        if let (Some(path), Some(methods), Some(target)) = (path, methods, target) {
-            let max_body_bytes = route.max_body_bytes.unwrap_or(body);
-            let compiled =
-                Route { path: written.into(), origin: at, methods, target, timeout, max_body_bytes };
-            self.add(&path, compiled);
+        let hosts = self.hosts(&at, route);
+        let matchers = self.matchers(&at, &Asked::from(route));
+        self.wait(format!("{at}.timeout"), route.timeout, std::time::Duration::ZERO);
+        let known = place.as_ref().map(|(pattern, captured)| {
+            let has_tail = pattern.as_ref().is_some_and(|pattern| pattern.end == End::Below);
+            Known { captured, has_tail }
+        });
+        let target = self.target(&at, route, known.as_ref());
+        let request_headers = self.edits(&format!("{at}.request_headers"), route.request_headers.as_ref());
+        let response_headers = self.edits(&format!("{at}.response_headers"), route.response_headers.as_ref());
+        let rate_limits = self.rate_limits(&at, &route.rate_limit);
+        let fault = route.fault.as_ref().map(|fault| self.fault(&format!("{at}.fault"), fault));
+        let cors = match &route.cors {
+            Some(cors) => self.cors(&format!("{at}.cors"), cors),
+            None => self.defaults.cors.clone(),
+        };
+        let compression = match &route.compression {
+            Some(compression) => self.compression(&format!("{at}.compression"), compression),
+            None => self.defaults.compression.clone(),
+        };
+        let (Some((pattern, captured)), Some(methods), Some(matchers), Some(target)) =
+            (place, methods, matchers, target)
+        else {
+            return;
+        };
+        if self.mistakes.len() > before {
+            return;
         }
+        let gateway = &self.model.gateway;
+        let compiled = Route {
+            path: route.path.as_ref().or(route.regex.as_ref()).map_or("", String::as_str).into(),
+            origin: at,
+            methods,
+            hosts,
+            matchers: (!matchers.is_empty()).then(|| Box::new(matchers)),
+            captured,
+            target,
+            timeout: route.timeout.unwrap_or(gateway.timeout).into(),
+            max_body_bytes: route.max_body_bytes.unwrap_or(gateway.max_body_bytes),
+            max_requests: route.max_requests,
+            request_headers,
+            response_headers,
+            rate_limits,
+            fault,
+            cors,
+            compression,
+        };
+        self.add(pattern.as_ref(), compiled);
     }
 
     /// `[module.NAME] routes`: leads to the module, unchanged.
@@ -38,21 +79,56 @@ impl<'m> Compiler<'m> {
                 path: path.into(),
                 origin: at,
                 methods: MethodSet::ALL,
-                target: Target::Forward { upstream, rewrite: None },
+                hosts: Box::default(),
+                matchers: None,
+                captured: captured(&pattern),
+                target: Target::Forward(self.simply(upstream)),
                 timeout: self.model.gateway.timeout.into(),
                 max_body_bytes: self.model.gateway.max_body_bytes,
+                max_requests: None,
+                request_headers: None,
+                response_headers: None,
+                rate_limits: Box::default(),
+                fault: None,
+                cors: self.defaults.cors.clone(),
+                compression: self.defaults.compression.clone(),
             };
-            self.add(&pattern, route);
+            self.add(Some(&pattern), route);
         }
     }
 
-    fn add(&mut self, pattern: &Pattern, route: Route) {
+    fn add(&mut self, pattern: Option<&Pattern>, route: Route) {
         let origin = route.origin.clone();
+        let what = if pattern.is_some() { "path" } else { "regex" };
         if let Err(first) = self.table.add(pattern, route) {
             // A shorthand is itself the path.
-            let at = if origin.starts_with("route[") { format!("{origin}.path") } else { origin };
-            self.mistakes.add(at, format!("never reached: {first} takes the same path and methods"));
+            let at = if origin.starts_with("route[") { format!("{origin}.{what}") } else { origin };
+            self.mistakes.add(at, format!("never reached: {first} takes the same {what} and methods"));
         }
+    }
+
+    fn place(&mut self, at: &str, route: &model::Route) -> Option<Place> {
+        match (&route.path, &route.regex) {
+            (Some(path), None) => {
+                let pattern = self.mistakes.take(format!("{at}.path"), pattern(path))?;
+                let captured = captured(&pattern);
+                Some((Some(pattern), captured))
+            }
+            (None, Some(source)) => Some((None, self.mistakes.take(format!("{at}.regex"), regex(source))?)),
+            _ => {
+                self.mistakes.add(at, "exactly one of `path` and `regex` says which paths it takes");
+                None
+            }
+        }
+    }
+
+    fn hosts(&mut self, at: &str, route: &model::Route) -> Box<[Host]> {
+        let hosts = route.hosts.iter().enumerate();
+        let hosts = hosts.filter_map(|(n, text)| self.mistakes.take(format!("{at}.hosts[{n}]"), host(text)));
+        let mut hosts: Vec<_> = hosts.collect();
+        hosts.sort_unstable();
+        hosts.dedup();
+        hosts.into()
     }
 
     fn methods(&mut self, at: &str, route: &model::Route) -> Option<MethodSet> {
@@ -70,39 +146,5 @@ impl<'m> Compiler<'m> {
             set = set.zip(method).map(|(set, method)| set.union(method));
         }
         set
-    }
-
-    fn target(
-        &mut self,
-        at: &str,
-        route: &'m model::Route,
-        path: Option<&Pattern>,
-        timeout: Duration,
-    ) -> Option<Target> {
-        let named = [route.service.is_some(), route.cluster.is_some(), route.aggregate.is_some()];
-        if named.into_iter().filter(|named| *named).count() != 1 {
-            self.mistakes
-                .add(at, "exactly one of `service`, `cluster` and `aggregate` says where the request goes");
-            return None;
-        }
-        if let Some(aggregate) = &route.aggregate {
-            for (field, given) in
-                [("rewrite", route.rewrite.is_some()), ("max_body_bytes", route.max_body_bytes.is_some())]
-            {
-                if given {
-                    self.mistakes.add(
-                        format!("{at}.{field}"),
-                        "means nothing here: an aggregation forwards no request",
-                    );
-                }
-            }
-            return self.aggregate(&format!("{at}.aggregate"), aggregate, timeout).map(Target::Aggregate);
-        }
-        let upstream = self.upstream(at, route.service.as_ref(), route.cluster.as_ref());
-        let rewrite = match &route.rewrite {
-            None => None,
-            Some(text) => Some(self.mistakes.take(format!("{at}.rewrite"), rewrite(text, path?))?),
-        };
-        Some(Target::Forward { upstream: upstream?, rewrite })
     }
 }

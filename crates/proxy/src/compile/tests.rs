@@ -1,6 +1,8 @@
+use std::sync::Arc;
+
 use trellis_core::model::{AppModel, ClusterEndpoint};
 
-use crate::table::{Lookup, Target, Upstream};
+use crate::table::{Lookup, Source, Target, View};
 use crate::{Mistake, compile};
 
 fn model(text: &str) -> AppModel {
@@ -10,6 +12,10 @@ fn model(text: &str) -> AppModel {
 fn mistakes(text: &str) -> Vec<String> {
     let all = compile(&model(text)).expect_err("mistakes");
     all.iter().map(Mistake::to_string).collect()
+}
+
+fn get(path: &str) -> http::request::Parts {
+    http::Request::get(path).body(()).unwrap().into_parts().0
 }
 
 const SHOP: &str = r#"
@@ -60,15 +66,20 @@ fn the_design_compiles() {
     assert_eq!(table.len(), 5);
     let names: Vec<_> = table.upstreams.iter().map(|u| u.name().as_str()).collect();
     assert_eq!(names, ["users", "legacy", "orders"], "each upstream is there once");
-    assert!(matches!(&table.upstreams[1], Upstream::Fixed(_, endpoints) if endpoints.len() == 3));
+    assert!(matches!(table.upstreams[1].source(), Source::Fixed(endpoints) if endpoints.len() == 3));
 
-    let route = |path| match table.lookup(&http::Method::GET, path) {
-        Lookup::Route { route, .. } => route,
-        other => panic!("{path}: {other:?}"),
+    let route = |path| {
+        let head = get(path);
+        match table.lookup(&View::new(&head, None, false)) {
+            Lookup::Route { route, .. } => Arc::clone(route),
+            other => panic!("{path}: {other:?}"),
+        }
     };
     assert_eq!((route("/api/users/1").timeout.as_secs(), route("/api/users/1").max_body_bytes), (9, 1000));
     assert_eq!((route("/old/x").timeout.as_secs(), route("/old/x").max_body_bytes), (1, 5));
-    assert!(matches!(route("/reports/2024").target, Target::Forward { rewrite: None, upstream: 2 }));
+    let reports = route("/reports/2024");
+    let Target::Forward(forward) = &reports.target else { panic!("not sent on") };
+    assert!(forward.rewrite.is_none() && forward.split[0].upstream == 2);
     assert_eq!(route("/status").origin, "module.orders.routes[1]");
     let dashboard = route("/api/dashboard");
     let Target::Aggregate(plan) = &dashboard.target else { panic!("not an aggregation") };
@@ -89,12 +100,12 @@ fn each_mistake_names_its_place() {
         (
             r#"path = "/a/*/b"
             service = "users""#,
-            r#"route[0].path: a path is exact, or ends with "/**" for all that is below it; other patterns are not known"#,
+            r#"route[0].path: a path is exact, or ends with "/**" for all that is below it; for one segment write {name}"#,
         ),
         (
-            r#"path = "/a/{id}"
+            r#"path = "/a/x{id}"
             service = "users""#,
-            r#"route[0].path: a path is exact, or ends with "/**" for all that is below it; other patterns are not known"#,
+            r#"route[0].path: a parameter is a whole segment: "/users/{id}", not "x{id}""#,
         ),
         (
             r#"path = "/a?b"
@@ -108,13 +119,13 @@ fn each_mistake_names_its_place() {
         ),
         (
             r#"path = "/a""#,
-            "route[0]: exactly one of `service`, `cluster` and `aggregate` says where the request goes",
+            "route[0]: exactly one of `service`, `cluster`, `split`, `aggregate`, `redirect` and `respond` says what becomes of the request",
         ),
         (
             r#"path = "/a"
             service = "users"
             cluster = "legacy""#,
-            "route[0]: exactly one of `service`, `cluster` and `aggregate` says where the request goes",
+            "route[0]: exactly one of `service`, `cluster`, `split`, `aggregate`, `redirect` and `respond` says what becomes of the request",
         ),
         (
             r#"path = "/a"
@@ -325,8 +336,9 @@ proptest::proptest! {
         model.route[0].path = Some(path.clone());
         model.route[0].rewrite = Some(rewrite);
         model.route[1].aggregate.as_mut().unwrap().parts.get_mut("users").unwrap().get = get;
-        if let Ok(table) = compile(&model) {
-            let _ = table.lookup(&http::Method::GET, &path);
+        let request = http::Request::get(path).body(());
+        if let (Ok(table), Ok(request)) = (compile(&model), request) {
+            let _ = table.lookup(&View::new(&request.into_parts().0, None, false));
         }
     }
 }

@@ -1,34 +1,15 @@
-//! Clusters, and the names that routes call.
+//! The names that routes call, and what they stand for.
 
-use http::uri::Authority;
+use std::sync::Arc;
+
 use trellis_core::ServiceName;
-use trellis_core::model::ClusterEndpoint;
+use trellis_core::model;
 
 use super::Compiler;
 use crate::mistake::hint;
-use crate::table::Upstream;
+use crate::table::{TcpRoute, Upstream};
 
 impl<'m> Compiler<'m> {
-    /// Checks `[[cluster]]`.
-    pub(super) fn clusters(&mut self) {
-        for (index, cluster) in self.model.cluster.iter().enumerate() {
-            let at = format!("cluster[{index}]");
-            if cluster.endpoints.is_empty() {
-                self.mistakes.add(format!("{at}.endpoints"), "a cluster needs at least one \"host:port\"");
-            }
-            for (n, endpoint) in cluster.endpoints.iter().map(ClusterEndpoint::address).enumerate() {
-                if !is_host_and_port(endpoint) {
-                    let message = format!("{endpoint:?} is not \"host:port\", such as \"127.0.0.1:9000\"");
-                    self.mistakes.add(format!("{at}.endpoints[{n}]"), message);
-                }
-            }
-            if self.clusters.insert(&cluster.name, &cluster.endpoints).is_some() {
-                self.mistakes
-                    .add(format!("{at}.name"), format!("there is a cluster {:?} already", cluster.name));
-            }
-        }
-    }
-
     /// The upstream that a route or part names, by its index. `at` is the route or part.
     pub(super) fn upstream(
         &mut self,
@@ -36,25 +17,48 @@ impl<'m> Compiler<'m> {
         service: Option<&'m ServiceName>,
         cluster: Option<&'m ServiceName>,
     ) -> Option<usize> {
-        let upstream = match (service, cluster) {
+        let (name, settings) = match (service, cluster) {
             (Some(service), None) => self.service(&format!("{at}.service"), service)?,
             (None, Some(cluster)) => self.cluster(&format!("{at}.cluster"), cluster)?,
             _ => return None,
         };
-        let next = self.upstreams.len();
-        let index = *self.upstreams.entry(upstream.clone()).or_insert(next);
-        if index == next {
-            self.table.upstreams.push(upstream);
+        if let Some(index) = self.upstreams.get(&name) {
+            return Some(*index);
         }
+        let upstream = self.with_defaults(settings)?;
+        let index = self.table.upstreams.len();
+        self.upstreams.insert(name, index);
+        self.table.upstreams.push(upstream);
         Some(index)
     }
 
-    fn service(&mut self, at: &str, name: &ServiceName) -> Option<Upstream> {
+    /// `[[tcp]]`
+    pub(super) fn tcp(&mut self, index: usize, tcp: &'m model::Tcp) {
+        let at = format!("tcp[{index}]");
+        self.one_of_both(&at, (tcp.service.as_ref(), tcp.cluster.as_ref()));
+        self.longer_than_zero(format!("{at}.connect_timeout"), tcp.connect_timeout);
+        self.longer_than_zero(format!("{at}.idle_timeout"), Some(tcp.idle_timeout));
+        let Some(upstream) = self.upstream(&at, tcp.service.as_ref(), tcp.cluster.as_ref()) else { return };
+        let settings = &self.table.upstreams[upstream].settings;
+        let connect_timeout = tcp.connect_timeout.or(settings.connect_timeout);
+        let connect_timeout = connect_timeout.unwrap_or(self.model.gateway.connect_timeout);
+        self.table.tcp.push(TcpRoute {
+            origin: at,
+            listen: tcp.listen,
+            upstream,
+            connect_timeout: connect_timeout.into(),
+            idle_timeout: tcp.idle_timeout.into(),
+            max_connections: tcp.max_connections,
+        });
+    }
+
+    /// A mistake if routes cannot lead to the service `name`.
+    pub(super) fn known_service(&mut self, at: &str, name: &ServiceName) -> Option<()> {
         let modules = &self.model.module;
         if modules.is_empty() || modules.contains_key(name) {
-            return Some(Upstream::Service(name.clone()));
+            return Some(());
         }
-        let fix = if self.clusters.contains_key(name) {
+        let fix = if self.model.cluster.iter().any(|cluster| cluster.name == *name) {
             format!("; there is a cluster of this name: write cluster = {name:?}")
         } else {
             hint(name.as_str(), modules.keys().map(ServiceName::as_str))
@@ -63,12 +67,19 @@ impl<'m> Compiler<'m> {
         None
     }
 
-    fn cluster(&mut self, at: &str, name: &ServiceName) -> Option<Upstream> {
-        if let Some(endpoints) = self.clusters.get(name) {
-            return Some(Upstream::Fixed(
-                name.clone(),
-                endpoints.iter().map(|e| e.address().into()).collect(),
-            ));
+    /// What tells the upstream apart, and its settings.
+    fn service(&mut self, at: &str, name: &ServiceName) -> Option<(Named, model::Cluster)> {
+        self.known_service(at, name)?;
+        if let Some(policy) = self.policies.get(name) {
+            return Some((Named::Cluster(policy.name.clone()), (*policy).clone()));
+        }
+        let service = Some(name.clone());
+        Some((Named::Service(name.clone()), model::Cluster { service, ..model::Cluster::new(name.clone()) }))
+    }
+
+    fn cluster(&mut self, at: &str, name: &ServiceName) -> Option<(Named, model::Cluster)> {
+        if let Some(cluster) = self.clusters.get(name) {
+            return Some((Named::Cluster(name.clone()), (*cluster).clone()));
         }
         let fix = if self.model.module.contains_key(name) {
             format!("; there is a module of this name: write service = {name:?}")
@@ -78,10 +89,27 @@ impl<'m> Compiler<'m> {
         self.mistakes.add(at, format!("there is no [[cluster]] with name = {name:?}{fix}"));
         None
     }
+
+    /// What the file leaves to `[gateway]` is filled in.
+    fn with_defaults(&mut self, mut settings: model::Cluster) -> Option<Upstream> {
+        let gateway = &self.model.gateway;
+        settings.breaker.get_or_insert_with(|| gateway.breaker.clone());
+        settings.retry = settings.retry.or_else(|| gateway.retry.clone());
+        settings.timeout.get_or_insert(gateway.timeout);
+        settings.connect_timeout.get_or_insert(gateway.connect_timeout);
+        settings.max_idle_connections.get_or_insert(gateway.max_idle_connections);
+        let hash = match settings.hash.clone() {
+            // A mistake in it is told once, where the cluster is checked.
+            Some(source) => Some(crate::table::Key::compile(&source).ok()?),
+            None => None,
+        };
+        Some(Upstream { settings: Arc::new(settings), hash })
+    }
 }
 
-fn is_host_and_port(text: &str) -> bool {
-    let Ok(authority) = text.parse::<Authority>() else { return false };
-    let has_port = authority.port_u16().is_some_and(|port| port > 0);
-    has_port && !authority.host().is_empty() && !text.contains('@')
+/// What an upstream is known by while a file is compiled.
+#[derive(Debug, Clone, PartialEq, Eq, Hash)]
+pub(super) enum Named {
+    Service(ServiceName),
+    Cluster(ServiceName),
 }

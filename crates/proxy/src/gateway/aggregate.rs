@@ -57,7 +57,7 @@ async fn elsewhere(route: &Arc<Route>, fetched: Vec<Result<Fetched, Failure>>) -
     let route = Arc::clone(route);
     let work = tokio::task::spawn_blocking(move || match &route.target {
         Target::Aggregate(plan) => assemble(plan, fetched),
-        Target::Forward { .. } => Err(Error::new(codes::INTERNAL, "a route changed its target")),
+        _ => Err(Error::new(codes::INTERNAL, "a route changed its target")),
     });
     work.await
         .map_err(|error| Error::new(codes::INTERNAL, "the answer could not be put together").because(error))?

@@ -3,7 +3,7 @@
 use std::sync::Arc;
 
 use bytes::Bytes;
-use http::header::ALLOW;
+use http::header::{ALLOW, CONTENT_TYPE, LOCATION};
 use http::{HeaderValue, Method, Request, Response, StatusCode};
 use hyper::body::Incoming as RequestBody;
 use trellis_core::error::{Blame, chain};
@@ -17,7 +17,7 @@ use super::forward::{self, Destination, close, forward};
 use super::incoming::{self, Incoming};
 use super::record::{Begin, Record};
 use super::worker::Worker;
-use crate::table::{Lookup, MethodSet, Target};
+use crate::table::{Lookup, MethodSet, Target, View};
 
 /// What the client gets, whatever happens.
 pub(super) async fn answer(
@@ -73,8 +73,9 @@ async fn route(
     incoming::check(&head)?;
     // This request stays with this table, even if the next one is in force by the time it ends.
     let live = worker.snapshot();
-    let (route, tail) = match live.table.lookup(&head.method, head.uri.path()) {
-        Lookup::Route { route, tail } => (route, tail),
+    let view = View::new(&head, Some(client.peer.ip()), client.secure);
+    let (route, captures) = match live.table.lookup(&view) {
+        Lookup::Route { route, captures } => (Arc::clone(route), captures),
         Lookup::WrongMethod(allowed) => {
             let detail = format!("{} is not taken here; use {allowed}", head.method);
             return Err(Refusal {
@@ -85,16 +86,34 @@ async fn route(
         Lookup::Nothing => return Err(Error::new(codes::NO_ROUTE, "no route leads to this path").into()),
     };
     record.route = Some(Arc::clone(&route));
+    let params = route.params(&captures, head.uri.path());
     match &route.target {
         Target::Aggregate(plan) => {
             let answer = aggregate::aggregate(&live, worker.index, &route, plan, &head.headers, incoming, record);
             answer.await.map_err(Refusal::from)
         }
-        Target::Forward { upstream, rewrite } => {
-            let uri =
-                rewrite.as_ref().map(|rewrite| forward::rewritten(&head.uri, rewrite, tail)).transpose()?;
-            let cluster = &live.clusters[*upstream];
-            let to = Destination { worker: worker.index, client, route: &route, cluster, uri };
+        Target::Redirect { status, to } => {
+            let location = to.location(&view, &params).ok_or_else(|| {
+                Error::new(codes::BAD_REQUEST, "the request names no host that it could be sent on to")
+            })?;
+            let mut response = Response::new(Content::Own(Bytes::new()));
+            *response.status_mut() = *status;
+            response.headers_mut().insert(LOCATION, location);
+            Ok(response)
+        }
+        Target::Respond { status, body, content_type } => {
+            let mut response = Response::new(Content::Own(body.clone()));
+            *response.status_mut() = *status;
+            response.headers_mut().insert(CONTENT_TYPE, content_type.clone());
+            Ok(response)
+        }
+        Target::Forward(target) => {
+            let to = target.destination(&view, &params, fastrand::u64(..));
+            let rewrite = target.rewrite.as_ref();
+            let uri = rewrite.map(|rewrite| forward::rewritten(&view, rewrite, &params)).transpose()?;
+            let cluster = &live.clusters[to.upstream];
+            let timeout = to.timeout;
+            let to = Destination { worker: worker.index, client, route: &route, timeout, cluster, uri };
             let request = Request::from_parts(head, content);
             forward(to, request, incoming, record).await.map_err(Refusal::from)
         }

@@ -1,6 +1,7 @@
 //! One request to one service.
 
 use std::sync::Arc;
+use std::time::Duration;
 
 use http::header::CONNECTION;
 use http::uri::PathAndQuery;
@@ -18,13 +19,15 @@ use super::deadline::Wait;
 use super::incoming::Incoming;
 use super::record::Record;
 use super::upgrade;
-use crate::table::{Rewrite, Route};
+use crate::table::{Params, Route, Template, View};
 
 /// Where a request goes.
 pub(super) struct Destination<'r> {
     pub(super) worker: usize,
     pub(super) client: &'r Arc<Client>,
     pub(super) route: &'r Route,
+    /// Longest wait for an answer to begin.
+    pub(super) timeout: Duration,
     pub(super) cluster: &'r Cluster,
     /// Sent on instead of the path that came.
     pub(super) uri: Option<Uri>,
@@ -39,7 +42,7 @@ pub(super) async fn forward(
 ) -> Result<Response<Content>, Error> {
     use http_body::Body as _;
     record.service = Some(to.cluster.name().clone());
-    let wait = Wait::new(Instant::now(), to.route.timeout, incoming.patience)?;
+    let wait = Wait::new(Instant::now(), to.timeout, incoming.patience)?;
     let limit = to.route.max_body_bytes;
     if request.body().size_hint().lower() > limit {
         return Err(body::too_large(limit));
@@ -88,15 +91,15 @@ pub(super) async fn forward(
     }
 }
 
-/// Only the path changes; the query stays as it came. `tail` is what `**` stands for.
-pub(super) fn rewritten(uri: &Uri, rewrite: &Rewrite, tail: &str) -> Result<Uri, Error> {
-    let mut path = rewrite.apply(tail);
-    if let Some(query) = uri.query() {
+/// Only the path changes; the query stays as it came.
+pub(super) fn rewritten(view: &View<'_>, rewrite: &Template, params: &Params<'_>) -> Result<Uri, Error> {
+    let refuse = || Error::new(codes::BAD_REQUEST, "the path cannot be sent on");
+    let mut path = rewrite.path(view, params).map_err(|error| refuse().because(error))?;
+    if let Some(query) = view.head.uri.query() {
         path.push('?');
         path.push_str(query);
     }
-    let refuse = |error| Error::new(codes::BAD_REQUEST, "the path cannot be sent on").because(error);
-    PathAndQuery::from_maybe_shared(path.into_bytes()).map(Uri::from).map_err(refuse)
+    PathAndQuery::from_maybe_shared(path.into_bytes()).map(Uri::from).map_err(|error| refuse().because(error))
 }
 
 /// Tells an HTTP/1.1 client that nothing more is read from this connection.

@@ -5,11 +5,12 @@ use std::fmt;
 use std::sync::{Arc, Mutex, PoisonError};
 
 use tokio::sync::watch;
+use trellis_core::model::ClusterEndpoint;
 use trellis_core::{Discovery, Endpoint, EndpointSet, EndpointWatch, InstanceId, ServiceName};
 use trellis_net::{Cluster, ClusterOptions};
 
 use crate::Options;
-use crate::table::{RouteTable, Upstream};
+use crate::table::{RouteTable, Source, Upstream};
 
 /// What one request sees from its beginning to its end.
 #[derive(Debug)]
@@ -51,21 +52,22 @@ impl Clusters {
     }
 
     fn cluster(&self, upstream: &Upstream) -> Cluster {
-        let endpoints = match upstream {
-            Upstream::Service(name) => self.discovery.watch(name),
-            Upstream::Fixed(name, addresses) => fixed(name, addresses),
+        let endpoints = match upstream.source() {
+            Source::Service(name) => self.discovery.watch(name),
+            Source::Fixed(endpoints) => fixed(upstream.name(), endpoints),
         };
         Cluster::new(upstream.name().clone(), &endpoints, self.options.clone())
     }
 }
 
 /// A watch that never changes; it stays valid without its sender.
-fn fixed(name: &ServiceName, addresses: &[String]) -> EndpointWatch {
-    let endpoint = |(index, address): (usize, &String)| {
+fn fixed(name: &ServiceName, endpoints: &[ClusterEndpoint]) -> EndpointWatch {
+    let endpoint = |(index, endpoint): (usize, &ClusterEndpoint)| {
         let id: InstanceId = format!("{name}-{}", index + 1).parse().ok()?;
-        Some(Endpoint { id, authority: address.as_str().into(), weight: 1, zone: None })
+        let (authority, zone) = (endpoint.address().into(), endpoint.zone().map(Into::into));
+        Some(Endpoint { id, authority, weight: endpoint.weight(), zone })
     };
-    let endpoints = addresses.iter().enumerate().filter_map(endpoint).collect();
+    let endpoints = endpoints.iter().enumerate().filter_map(endpoint).collect();
     watch::channel(Arc::new(EndpointSet { revision: 1, endpoints })).1
 }
 

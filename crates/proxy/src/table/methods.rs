@@ -41,9 +41,13 @@ impl MethodSet {
         }
     }
 
+    /// Just this one.
+    pub(crate) fn of(method: &Method) -> Self {
+        Self(KNOWN.iter().position(|known| known == method).map_or(OTHERS, |index| 1 << index))
+    }
+
     pub(crate) fn contains(self, method: &Method) -> bool {
-        let bit = KNOWN.iter().position(|known| known == method).map_or(OTHERS, |index| 1 << index);
-        self.0 & bit != 0
+        self.covers(Self::of(method))
     }
 
     pub(crate) fn union(self, other: Self) -> Self {

@@ -65,6 +65,12 @@ fn explain(root: &Value, error: &ValidationError<'_>) -> Vec<Mistake> {
         ValidationErrorKind::AdditionalProperties { unexpected } => {
             unexpected.iter().map(|key| unknown_key(root, node, &path, key)).collect()
         }
+        // Of several forms, the one that the value comes nearest to says what is wrong.
+        ValidationErrorKind::AnyOf { context } if error.instance().is_object() => {
+            let forms = node["anyOf"].as_array().into_iter().flatten();
+            let near = forms.zip(context).find(|(form, _)| schema::resolve(root, form)["type"] == "object");
+            near.into_iter().flat_map(|(_, errors)| errors).flat_map(|error| explain(root, error)).collect()
+        }
         ValidationErrorKind::Required { property } => {
             vec![missing(root, node, &path, property.as_str().unwrap_or_default())]
         }

@@ -48,10 +48,17 @@ pub fn expectation(root: &Value, node: &Value) -> String {
     if let Some(names) = choices(node) {
         return super::suggest::one_of(names);
     }
+    if let Some(forms) = node["anyOf"].as_array() {
+        let forms: Vec<_> = forms.iter().map(|form| expectation(root, form)).collect();
+        return forms.join(" or ");
+    }
     match node["type"].as_str() {
         Some("boolean") => "true or false".into(),
         Some("integer") => whole_number(node),
-        Some("number") => "a number".into(),
+        Some("number") => match (node["minimum"].as_f64(), node["maximum"].as_f64()) {
+            (Some(min), Some(max)) => format!("a number from {min} to {max}"),
+            _ => "a number".into(),
+        },
         Some("array") if node["minItems"].is_u64() => "a list with at least one item".into(),
         Some("array") => "a list".into(),
         Some("object") => "a table".into(),

@@ -4,7 +4,7 @@ use std::process;
 use std::time::Duration;
 
 use serde::Serialize;
-use trellis_core::model::AppModel;
+use trellis_core::model::{AppModel, Route};
 use trellis_core::{InstanceId, Phase, ServiceName};
 use trellis_supervisor::{NotReady, ProcessState};
 
@@ -111,11 +111,11 @@ const PROPOSED: usize = 5;
 /// Where a GET may have an answer, of each route one.
 fn try_paths(model: &AppModel) -> Vec<String> {
     let takes_get = |methods: &[String]| methods.is_empty() || methods.iter().any(|method| method == "GET");
-    let routes = model
-        .route
-        .iter()
-        .filter(|route| takes_get(&route.methods))
-        .filter_map(|route| route.path.as_deref());
+    let is_plain = |route: &&Route| {
+        route.hosts.is_empty() && route.headers.is_empty() && route.query.is_empty() && route.when.is_none()
+    };
+    let routes = model.route.iter().filter(|route| takes_get(&route.methods)).filter(is_plain);
+    let routes = routes.filter_map(|route| route.path.as_deref());
     let own = model.module.values().flat_map(|module| module.routes.iter().map(String::as_str));
     let paths = routes.chain(own).map(|path| match path.strip_suffix("/**") {
         Some("") => "/".to_owned(),

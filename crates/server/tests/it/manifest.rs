@@ -49,6 +49,15 @@ fn a_manifest_without_mistakes_is_taken() {
         name = "legacy"
         endpoints = ["127.0.0.1:9999", "[::1]:9999", "legacy.internal:80"]
     "#;
+    taken(text);
+}
+
+#[test]
+fn a_manifest_that_uses_every_key_is_taken() {
+    taken(include_str!("every_key.toml"));
+}
+
+fn taken(text: &str) {
     if let Some(report) = report("trellis.toml", text) {
         panic!("{}", report.render(false));
     }
@@ -65,6 +74,8 @@ fn documents() -> impl Strategy<Value = String> {
         Just("[[cluster]]"),
         Just("[route.aggregate]"),
         Just("[gateway]"),
+        Just("[gateway.tls]"),
+        Just("[[tcp]]"),
         Just("[admin]"),
     ];
     let key = prop_oneof![
@@ -81,6 +92,10 @@ fn documents() -> impl Strategy<Value = String> {
         Just("listen".into()),
         Just("timeout".into()),
         Just("users".into()),
+        Just("split".into()),
+        Just("regex".into()),
+        Just("when".into()),
+        Just("headers".into()),
         "[a-zA-Z_.\"-]{1,6}",
     ];
     let value = prop_oneof![

@@ -64,7 +64,7 @@ fn listed<'a>(what: &str, count: usize, names: impl Iterator<Item = &'a str>) ->
     }
 }
 
-/// Each route and each part of an aggregation leads to something that is there.
+/// Each route, with all it may lead to, each cluster and each TCP port leads to something that is there.
 fn targets(model: &AppModel) -> Vec<Mistake> {
     let mut mistakes = Vec::new();
     let mut target = |path: &Path, service: Option<&ServiceName>, cluster: Option<&ServiceName>| {
@@ -89,9 +89,24 @@ fn targets(model: &AppModel) -> Vec<Mistake> {
     for (i, route) in model.route.iter().enumerate() {
         let path = Path::keys(["route"]).index(i);
         target(&path, route.service.as_ref(), route.cluster.as_ref());
+        for (j, item) in route.split.iter().enumerate() {
+            target(&path.key("split").index(j), item.service.as_ref(), item.cluster.as_ref());
+        }
+        for (j, canary) in route.canary.iter().enumerate() {
+            target(&path.key("canary").index(j), canary.service.as_ref(), canary.cluster.as_ref());
+        }
+        if let Some(mirror) = &route.mirror {
+            target(&path.key("mirror"), mirror.service.as_ref(), mirror.cluster.as_ref());
+        }
         for (name, part) in route.aggregate.iter().flat_map(|aggregate| &aggregate.parts) {
             target(&path.key("aggregate").key(name), part.service.as_ref(), part.cluster.as_ref());
         }
+    }
+    for (i, cluster) in model.cluster.iter().enumerate() {
+        target(&Path::keys(["cluster"]).index(i), cluster.service.as_ref(), None);
+    }
+    for (i, tcp) in model.tcp.iter().enumerate() {
+        target(&Path::keys(["tcp"]).index(i), tcp.service.as_ref(), tcp.cluster.as_ref());
     }
     mistakes
 }

@@ -1,0 +1,40 @@
+//! What can be called.
+
+use std::sync::Arc;
+
+use trellis_core::ServiceName;
+use trellis_core::model::{self, ClusterEndpoint};
+
+use super::Key;
+
+/// Something that can be called; routes hold its index in the table. Equal upstreams of two tables are the same, and
+/// keep their connections and all that is known of their instances.
+#[derive(Debug, Clone, PartialEq, Eq, Hash)]
+pub(crate) struct Upstream {
+    /// How it is called. What the file leaves to `[gateway]` is filled in: breaker, retry, timeouts, idle connections.
+    pub(crate) settings: Arc<model::Cluster>,
+    /// What equal requests have in common, for balancing by hash.
+    pub(crate) hash: Option<Key>,
+}
+
+/// Where an upstream's instances are from.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Source<'u> {
+    /// The registry.
+    Service(&'u ServiceName),
+    /// The file.
+    Fixed(&'u [ClusterEndpoint]),
+}
+
+impl Upstream {
+    pub(crate) fn name(&self) -> &ServiceName {
+        &self.settings.name
+    }
+
+    pub(crate) fn source(&self) -> Source<'_> {
+        match &self.settings.service {
+            Some(service) => Source::Service(service),
+            None => Source::Fixed(&self.settings.endpoints),
+        }
+    }
+}
