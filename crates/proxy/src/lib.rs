@@ -6,6 +6,7 @@
 
 mod aggregate;
 mod compile;
+pub mod edge;
 mod gateway;
 mod mistake;
 mod options;
