@@ -3,5 +3,6 @@
 //! Each module is pure: it is given headers and decides, or changes them; it opens nothing, waits for nothing and reads
 //! no clock. The engine in [`gateway`](crate::Gateway) calls them.
 
+pub mod compress;
 pub mod cors;
 mod headers;
