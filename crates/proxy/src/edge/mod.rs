@@ -5,4 +5,5 @@
 
 pub mod compress;
 pub mod cors;
+pub mod forwarded;
 mod headers;
