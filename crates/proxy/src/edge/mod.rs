@@ -7,3 +7,4 @@ pub mod compress;
 pub mod cors;
 pub mod forwarded;
 mod headers;
+pub mod websocket;
