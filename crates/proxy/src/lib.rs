@@ -8,6 +8,7 @@ mod aggregate;
 mod compile;
 pub mod edge;
 mod gateway;
+pub mod metrics;
 mod mistake;
 mod options;
 mod path;
