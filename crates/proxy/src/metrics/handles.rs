@@ -1,5 +1,5 @@
-//! What routes, clusters, endpoints and limits count. Counting takes a few additions in the caller's own cache lines: no
-//! lock, no allocation.
+//! What routes, clusters, endpoints and limits count. Counting takes a few additions in the caller's own cache lines:
+//! no lock, no allocation.
 //!
 //! `worker` is a number for the thread, below the number of workers in [`MetricsOptions`](super::MetricsOptions).
 

@@ -1,7 +1,7 @@
 //! What happens, in numbers: requests, errors and durations of routes, clusters and endpoints, for Prometheus.
 //!
-//! A [`Registry`] gives out handles by name, when routes are compiled and endpoints come. They are kept beside what they
-//! count, so that counting looks nothing up. Whoever scrapes pays for adding up and for the text.
+//! A [`Registry`] gives out handles by name, when routes are compiled and endpoints come. They are kept beside what
+//! they count, so that counting looks nothing up. Whoever scrapes pays for adding up and for the text.
 
 mod cells;
 mod gateway;
@@ -27,7 +27,8 @@ pub use text::CONTENT_TYPE;
 /// Bounds of a [`Registry`]. What finds no place is counted as `other`.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct MetricsOptions {
-    /// Threads that count. Each has cache lines of its own: 256 bytes for a route or cluster, 128 for an endpoint or limit.
+    /// Threads that count. Each has cache lines of its own: 256 bytes for a route or cluster, 128 for an endpoint or
+    /// limit.
     pub workers: usize,
     /// Most routes with counts of their own.
     pub max_routes: usize,

@@ -24,8 +24,8 @@ pub enum Level {
     Small,
 }
 
-/// Compresses one answer. Takes 0.3 MiB (gzip) to 4 MiB (br, small) of memory for a long one, less for one that is known
-/// to be short.
+/// Compresses one answer. Takes 0.3 MiB (gzip) to 4 MiB (br, small) of memory for a long one, less for one that is
+/// known to be short.
 pub struct Encoder {
     coder: Coder,
     _slot: Slot,

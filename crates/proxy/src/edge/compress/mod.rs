@@ -36,7 +36,7 @@ pub struct CompressionOptions {
     pub types: Vec<String>,
     /// Smaller answers are left as they are, in bytes. An answer of unknown length is taken for a large one.
     pub min_bytes: u64,
-    /// What may be used. Among those that a client likes equally, the first.
+    /// What may be used. Among those that a client likes equally, the first. Nothing is compressed if empty.
     pub algorithms: Vec<Encoding>,
     /// Time against size.
     pub level: Level,
@@ -81,9 +81,6 @@ const DIGESTS: [HeaderName; 4] = [
 impl Compression {
     /// Checks the options; the error says what is wrong and what is expected.
     pub fn compile(options: &CompressionOptions) -> Result<Self, String> {
-        if options.algorithms.is_empty() {
-            return Err("algorithms: none is left: name one of \"zstd\", \"br\" and \"gzip\"".into());
-        }
         Ok(Self {
             types: MediaTypes::compile(&options.types)?,
             min_bytes: options.min_bytes,
@@ -124,6 +121,7 @@ impl Compression {
                     | StatusCode::NOT_MODIFIED
             );
         has_body
+            && !self.algorithms.is_empty()
             && size.upper().is_none_or(|upper| upper >= self.min_bytes.max(1))
             && !headers.contains_key(CONTENT_ENCODING)
             && !headers.contains_key(CONTENT_RANGE)

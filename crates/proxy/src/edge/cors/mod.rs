@@ -24,7 +24,7 @@ use origin::Origins;
 /// Which scripts may use a route.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct CorsOptions {
-    /// `https://shop.example`, all below a domain as `https://*.shop.example`, or `*` for any.
+    /// `https://shop.example`, all below a domain as `https://*.shop.example`, or `*` for any; none if empty.
     pub origins: Vec<String>,
     /// Methods beyond GET, HEAD and POST, which need no permission; `*` for any.
     pub methods: Vec<String>,

@@ -1,8 +1,8 @@
 //! Who the client is, seen through the proxies in front of us, and what is sent on about it.
 //!
-//! `X-Forwarded-For`, `-Proto` and `-Host`, or `Forwarded` (RFC 7239). A client can write into them what it likes, so they
-//! are believed only as far from the end as there are proxies of our own in front: each of those has added what it
-//! saw itself.
+//! `X-Forwarded-For`, `-Proto` and `-Host`, or `Forwarded` (RFC 7239). A client can write into them what it likes, so
+//! they are believed only as far from the end as there are proxies of our own in front: each of those has added what
+//! it saw itself.
 //!
 //! Only one of the two families is believed, the one that those proxies write. The other could come from the client
 //! itself, past proxies that do not know it.

@@ -110,8 +110,8 @@ impl Handshake {
         }
     }
 
-    /// Makes a client's request one to a service. It is the last thing done to the head, because headers of this hop are
-    /// set that are removed otherwise. For HTTP/2, the caller sets the authority.
+    /// Makes a client's request one to a service. It is the last thing done to the head, because headers of this hop
+    /// are set that are removed otherwise. For HTTP/2, the caller sets the authority.
     pub fn send_on(self, head: &mut request::Parts, to: Upstream) -> Sent {
         let headers = &mut head.headers;
         strip_hop_by_hop(headers);
@@ -151,8 +151,8 @@ impl Handshake {
 }
 
 impl Sent {
-    /// Makes a service's answer one to the client. `true`: from here on, bytes are copied. `false`: the service does not
-    /// want to; its answer is an ordinary one, with a body.
+    /// Makes a service's answer one to the client. `true`: from here on, bytes are copied. `false`: the service does
+    /// not want to; its answer is an ordinary one, with a body.
     pub fn returned(&self, head: &mut response::Parts) -> Result<bool, Mistake> {
         let opened = match &self.service {
             Some(key) => opened_over_http1(key, head)?,
