@@ -6,7 +6,9 @@
 
 mod aggregate;
 mod compile;
+pub mod edge;
 mod gateway;
+pub mod metrics;
 mod mistake;
 mod options;
 mod path;
