@@ -3,10 +3,12 @@
 pub mod admin;
 pub mod cli;
 mod database;
+pub mod gateway;
 pub mod logging;
 pub mod manifest;
 mod secrets;
 pub mod settings;
+pub mod traffic;
 pub mod up;
 
 /// Version of the platform.

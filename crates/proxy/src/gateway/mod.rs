@@ -21,6 +21,7 @@ use trellis_net::Server;
 use trellis_runtime::{Shutdown, WallClock, workers};
 
 use crate::Options;
+use crate::metrics::{MetricsOptions, Registry};
 use crate::table::RouteTable;
 use live::{Clusters, Live};
 use worker::{Door, Worker};
@@ -46,6 +47,7 @@ struct Shared {
     clock: WallClock,
     live: ArcSwap<Live>,
     clusters: Clusters,
+    metrics: Registry,
     /// One for each worker.
     stats: Box<[stats::Counters]>,
 }
@@ -56,8 +58,10 @@ impl Gateway {
         let clusters = Clusters::new(&options, discovery);
         let live = ArcSwap::from_pointee(clusters.connect(table));
         let clock = WallClock::system();
+        let metrics =
+            Registry::new(MetricsOptions { workers: options.workers(), ..MetricsOptions::default() });
         let stats = (0..options.workers()).map(|_| stats::Counters::default()).collect();
-        let shared = Arc::new(Shared { options, clock, live, clusters, stats });
+        let shared = Arc::new(Shared { options, clock, live, clusters, metrics, stats });
         (Self { shared: Arc::clone(&shared) }, Handle { shared })
     }
 
@@ -90,6 +94,11 @@ impl Handle {
     /// connections, load and breakers.
     pub fn replace(&self, table: RouteTable) {
         self.shared.live.store(Arc::new(self.shared.clusters.connect(table)));
+    }
+
+    /// What has happened since the start, in the text format of Prometheus.
+    pub fn metrics(&self) -> String {
+        self.shared.metrics.render()
     }
 
     /// What has happened since the start.

@@ -5,6 +5,7 @@ mod documents;
 mod guard;
 mod platform;
 mod status;
+pub(crate) mod traffic;
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -31,14 +32,25 @@ pub async fn serve(
     drain: Duration,
     shutdown: Shutdown,
 ) -> Result<(), Error> {
+    serve_router(listener, router(platform), drain, shutdown).await
+}
+
+/// The same for any of the API's forms.
+pub(crate) async fn serve_router(
+    listener: TcpListener,
+    router: Router,
+    drain: Duration,
+    shutdown: Shutdown,
+) -> Result<(), Error> {
     let options = ServeOptions { max_connections: MAX_CONNECTIONS, drain, ..ServeOptions::default() };
-    trellis_net::serve(listener, router(platform), options, shutdown).await
+    trellis_net::serve(listener, router, options, shutdown).await
 }
 
 /// All of its paths.
 pub fn router(platform: Arc<Platform>) -> Router {
     let registry = trellis_registry::router(platform.services.clone());
-    Router::new()
+    let traffic = traffic::router(platform.traffic.clone());
+    let own = Router::new()
         .route("/v1/status", get(status::status))
         .route("/v1/config", get(status::config))
         .route("/v1/openapi.json", get(documents::document))
@@ -47,8 +59,13 @@ pub fn router(platform: Arc<Platform>) -> Router {
         .route("/livez", get(status::live))
         .route("/readyz", get(status::ready))
         .method_not_allowed_fallback(answer::method_not_allowed)
-        .with_state(platform)
-        .merge(registry)
+        .with_state(platform);
+    guarded(own.merge(registry).merge(traffic))
+}
+
+/// What holds for every path: who may ask, how much may be sent, and what is said of a path that is not there.
+pub(crate) fn guarded(router: Router) -> Router {
+    router
         .fallback(answer::not_found)
         .layer(map_request(guard::limit_body))
         .layer(from_fn(guard::only_this_machine))

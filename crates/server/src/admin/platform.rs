@@ -14,6 +14,7 @@ use trellis_storage::Store;
 use trellis_supervisor::ProcessState;
 
 use crate::settings::Setting;
+use crate::traffic::Traffic;
 
 /// The parts of the running platform, by their handles.
 #[derive(Clone)]
@@ -45,7 +46,7 @@ pub struct Platform {
     /// Its registry.
     pub services: trellis_registry::Handle,
     /// Its gateway.
-    pub traffic: trellis_proxy::Handle,
+    pub traffic: Traffic,
 }
 
 /// Where the platform is in its life. Clones share it.

@@ -96,7 +96,7 @@ pub(super) async fn status(State(platform): Shared) -> Json<PlatformStatus> {
             .into_iter()
             .map(|process| view(&platform, process))
             .collect(),
-        traffic: serde_json::to_value(platform.traffic.stats()).unwrap_or_default(),
+        traffic: serde_json::to_value(platform.traffic.handle().stats()).unwrap_or_default(),
     })
 }
 

@@ -38,6 +38,13 @@ Examples:
   trellis up -f shop/trellis.toml --phase monolith --data-dir /var/lib/shop
   trellis up --gateway-listen 127.0.0.1:0 --json      # any free port; prints where it is")]
     Up(Up),
+    /// Run a gateway alone: what `[gateway]`, `[[route]]` and `[[cluster]]` say, until Ctrl-C.
+    #[command(after_help = "\
+Examples:
+  trellis gateway -c gateway.toml
+  trellis gateway -c gateway.toml --gateway-listen 127.0.0.1:9009 --admin-listen 127.0.0.1:0 --json
+  curl -X PUT --data-binary @gateway.toml http://127.0.0.1:7700/v1/gateway/config   # change it while it runs")]
+    Gateway(GatewayAlone),
     /// Check a manifest and tell every mistake in it.
     #[command(after_help = "\
 Examples:
@@ -121,6 +128,22 @@ pub(crate) struct Up {
     pub(crate) log: String,
 }
 
+#[derive(Debug, Args)]
+pub(crate) struct GatewayAlone {
+    /// The manifest; trellis.toml here if there is none.
+    #[arg(short = 'c', long = "config", visible_short_alias = 'f', value_name = "FILE", value_hint = ValueHint::FilePath)]
+    pub(crate) file: Option<PathBuf>,
+    /// Address for clients; port 0 takes any that is free.
+    #[arg(long, value_name = "ADDRESS", env = "TRELLIS_GATEWAY_LISTEN")]
+    gateway_listen: Option<SocketAddr>,
+    /// Address of the admin API; port 0 takes any that is free.
+    #[arg(long, value_name = "ADDRESS", env = "TRELLIS_ADMIN_LISTEN")]
+    admin_listen: Option<SocketAddr>,
+    /// What is logged, such as `debug` or `info,trellis_proxy=debug`.
+    #[arg(long, value_name = "LEVEL", env = "TRELLIS_LOG", default_value = crate::logging::DEFAULT_FILTER)]
+    pub(crate) log: String,
+}
+
 /// The manifest, and the settings that may be given outside it.
 #[derive(Debug, Args)]
 pub(crate) struct Source {
@@ -154,6 +177,17 @@ pub(crate) type StatusOrNone = Option<Status>;
 
 fn status_or_none(text: &str) -> Result<StatusOrNone, String> {
     if text.eq_ignore_ascii_case("none") { Ok(None) } else { text.parse().map(Some) }
+}
+
+impl GatewayAlone {
+    /// The overrides, each with who gave it. `matches` are those of the subcommand.
+    pub(crate) fn overrides(&self, matches: &ArgMatches) -> Overrides {
+        Overrides {
+            gateway_listen: given(matches, self.gateway_listen, "gateway-listen", "TRELLIS_GATEWAY_LISTEN"),
+            admin_listen: given(matches, self.admin_listen, "admin-listen", "TRELLIS_ADMIN_LISTEN"),
+            ..Overrides::default()
+        }
+    }
 }
 
 impl Source {

@@ -4,10 +4,12 @@ mod args;
 mod client;
 mod config;
 mod explain;
+mod gateway;
 pub(crate) mod helper;
 mod manifest;
 mod output;
 mod overrides;
+mod process;
 mod services;
 mod status;
 mod summary;
@@ -50,6 +52,7 @@ fn run(cli: Cli, matches: &ArgMatches) -> Result<ExitCode, Error> {
     let (_, own) = matches.subcommand().unwrap_or(("", matches));
     match cli.command {
         Command::Up(up) => return up::run(&up, own, json),
+        Command::Gateway(alone) => return gateway::run(&alone, own, json),
         Command::Check { file } => return manifest::check(&file, json),
         Command::Config(Config::Dump(source)) => {
             let (_, own) = own.subcommand().unwrap_or(("", own));

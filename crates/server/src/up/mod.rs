@@ -29,6 +29,7 @@ use crate::cli::helper::Role;
 use crate::database::Database;
 use crate::manifest::Manifest;
 use crate::settings::{Overrides, effective};
+use crate::traffic::{self, Traffic};
 use data_dir::DataDir;
 use observer::Reporter;
 use processes::Machine;
@@ -75,11 +76,7 @@ pub async fn run(options: Options, stop: Shutdown, announce: impl FnOnce(&Summar
         admin: &admin_url,
     };
     let processes = processes::plan(model, &data, &machine)?;
-    let routes = trellis_proxy::compile(model).map_err(|mistakes| {
-        let text: Vec<_> =
-            mistakes.iter().map(|mistake| format!("{}: {}", mistake.path, mistake.message)).collect();
-        Error::new(codes::INVALID_MANIFEST, text.join("; "))
-    })?;
+    let routes = traffic::compile(model)?;
     let store = Store::open(store_options(&model.app.store, &data)).await?;
 
     // Build.
@@ -91,7 +88,7 @@ pub async fn run(options: Options, stop: Shutdown, announce: impl FnOnce(&Summar
     let supervision = trellis_supervisor::Options::new(helper(Role::Launcher), helper(Role::Guardian));
     let (supervisor, children) = Supervisor::new(supervision, specs, reporter)?;
     let discovery: Arc<dyn Discovery> = Arc::new(services.clone());
-    let (gateway, traffic) = Gateway::new((&model.gateway).into(), routes, discovery);
+    let (gateway, handle) = Gateway::new((&model.gateway).into(), routes, discovery);
     let platform = Platform {
         app: model.app.name.clone(),
         phase: model.app.phase,
@@ -109,7 +106,7 @@ pub async fn run(options: Options, stop: Shutdown, announce: impl FnOnce(&Summar
         health: HealthChecks::default(),
         children: children.clone(),
         services: services.clone(),
-        traffic,
+        traffic: Traffic::new(handle, &manifest, overrides.clone()),
     };
     platform.add_checks(&store);
     let platform = Arc::new(platform);
