@@ -138,7 +138,7 @@ impl<'m> Compiler<'m> {
         Some(self.to(upstream, weight, route.timeout.map(Duration::from), retry))
     }
 
-    /// The route's settings, else the cluster's, in which the gateway's are filled in.
+    /// The route's settings, else the cluster's, else the gateway's.
     fn to(
         &self,
         upstream: usize,
@@ -148,8 +148,10 @@ impl<'m> Compiler<'m> {
     ) -> Destination {
         let settings = &self.table.upstreams[upstream].settings;
         let timeout = timeout.or(settings.timeout.map(Duration::from));
-        let retry = retry.cloned().or_else(|| settings.retry.clone().map(Arc::new));
-        let timeout = timeout.unwrap_or(self.model.gateway.timeout.into());
+        let gateway = &self.model.gateway;
+        let common = || settings.retry.clone().or_else(|| gateway.retry.clone()).map(Arc::new);
+        let retry = retry.cloned().or_else(common);
+        let timeout = timeout.unwrap_or(gateway.timeout.into());
         Destination { upstream, weight, timeout, retry: retry.filter(|retry| retry.max > 0) }
     }
 

@@ -342,3 +342,21 @@ proptest::proptest! {
         }
     }
 }
+
+#[test]
+fn upstreams_are_equal_if_their_clusters_are() {
+    let table = |cluster: &str| {
+        let text = format!(
+            "[module.users]\nroutes = ['/u']\n[[cluster]]\nname = 'policy'\n{cluster}\n[[route]]\npath = '/a'\ncluster = 'policy'"
+        );
+        compile(&model(&text)).unwrap()
+    };
+    let hash = "service = 'users'\nbalance = 'maglev'\nhash = 'request.path'";
+    let one = table(hash);
+    assert_eq!(one.upstreams, table(&format!("{hash}\nprotocol = 'http1'")).upstreams);
+    assert_ne!(one.upstreams, table(&hash.replace("path", "host")).upstreams);
+    assert_ne!(one.upstreams, table(&format!("{hash}\nmax_requests = 5")).upstreams);
+    // The route of the module follows the policy for it, too.
+    assert_eq!(one.upstreams.len(), 1);
+    assert_eq!(table("endpoints = ['127.0.0.1:1']").upstreams.len(), 2);
+}

@@ -7,7 +7,7 @@ use trellis_core::model;
 
 use super::Compiler;
 use crate::mistake::hint;
-use crate::table::{TcpRoute, Upstream};
+use crate::table::{Key, TcpRoute, Upstream};
 
 impl<'m> Compiler<'m> {
     /// The upstream that a route or part names, by its index. `at` is the route or part.
@@ -25,7 +25,12 @@ impl<'m> Compiler<'m> {
         if let Some(index) = self.upstreams.get(&name) {
             return Some(*index);
         }
-        let upstream = self.with_defaults(settings)?;
+        let hash = match &settings.hash {
+            // A mistake in it is told where the cluster is checked.
+            Some(source) => Some(Key::compile(source).ok()?),
+            None => None,
+        };
+        let upstream = Upstream { settings: Arc::new(settings), hash };
         let index = self.table.upstreams.len();
         self.upstreams.insert(name, index);
         self.table.upstreams.push(upstream);
@@ -88,22 +93,6 @@ impl<'m> Compiler<'m> {
         };
         self.mistakes.add(at, format!("there is no [[cluster]] with name = {name:?}{fix}"));
         None
-    }
-
-    /// What the file leaves to `[gateway]` is filled in.
-    fn with_defaults(&mut self, mut settings: model::Cluster) -> Option<Upstream> {
-        let gateway = &self.model.gateway;
-        settings.breaker.get_or_insert_with(|| gateway.breaker.clone());
-        settings.retry = settings.retry.or_else(|| gateway.retry.clone());
-        settings.timeout.get_or_insert(gateway.timeout);
-        settings.connect_timeout.get_or_insert(gateway.connect_timeout);
-        settings.max_idle_connections.get_or_insert(gateway.max_idle_connections);
-        let hash = match settings.hash.clone() {
-            // A mistake in it is told once, where the cluster is checked.
-            Some(source) => Some(crate::table::Key::compile(&source).ok()?),
-            None => None,
-        };
-        Some(Upstream { settings: Arc::new(settings), hash })
     }
 }
 

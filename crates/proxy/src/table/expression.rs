@@ -50,6 +50,14 @@ impl OverRequest {
                 unknown.position, unknown.name
             ));
         }
+        let code = without_texts(source);
+        if let Some(name) = uses(&code).find(|name| !name.is_empty() && !MEMBERS.contains(name)) {
+            let known = MEMBERS.join(", ");
+            return Err(format!(
+                "request.{name} is not there: a request has {known}{}",
+                hint(name, MEMBERS.into_iter())
+            ));
+        }
         let uses: Vec<&str> = uses(source).collect();
         // What is not named outright may be any of them: request["path"].
         let all = uses.iter().any(|used| !MEMBERS.contains(used));
@@ -72,9 +80,32 @@ impl OverRequest {
     }
 }
 
+/// The source with blanks for what stands in quotes.
+fn without_texts(source: &str) -> String {
+    let (mut quote, mut is_escaped) = (None, false);
+    let blank = |c: char| match quote {
+        Some(_) if is_escaped => {
+            is_escaped = false;
+            ' '
+        }
+        Some(end) => {
+            is_escaped = c == '\\';
+            quote = quote.filter(|_| c != end);
+            ' '
+        }
+        None => {
+            quote = Some(c).filter(|c| matches!(c, '"' | '\''));
+            c
+        }
+    };
+    source.chars().map(blank).collect()
+}
+
 /// What stands after `request.` wherever `request` is written; empty where something else follows.
 fn uses(source: &str) -> impl Iterator<Item = &str> {
-    source.match_indices("request").map(|(at, word)| {
+    let is_word = |c: char| c.is_ascii_alphanumeric() || c == '_' || c == '.';
+    let whole = source.match_indices("request").filter(move |(at, _)| !source[..*at].ends_with(is_word));
+    whole.map(|(at, word)| {
         let after = &source[at + word.len()..];
         let name = after.strip_prefix('.').unwrap_or_default();
         let end = name.find(|c: char| !(c.is_ascii_alphanumeric() || c == '_')).unwrap_or(name.len());
@@ -174,5 +205,49 @@ impl Eq for Key {}
 impl Hash for Key {
     fn hash<H: Hasher>(&self, state: &mut H) {
         self.source().hash(state);
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn only_what_is_named_is_read() {
+        let members = |source: &str| {
+            let over = OverRequest::compile(source).unwrap_or_else(|error| panic!("{error}"));
+            let used = MEMBERS.iter().zip(over.members).filter(|(_, used)| *used);
+            used.map(|(name, _)| *name).collect::<Vec<_>>().join(" ")
+        };
+        assert_eq!(members("request.path == '/x' && 'a' in request.headers"), "path headers");
+        assert_eq!(members("params.id == 'x'"), "");
+        for all in ["request['path'] == 'x'", "size(request) > 1", "request . path == ''"] {
+            assert_eq!(members(all), MEMBERS.join(" "), "{all}");
+        }
+    }
+
+    #[test]
+    fn what_a_request_never_has_is_a_mistake() {
+        let mistake = |source: &str| OverRequest::compile(source).err();
+        let error = mistake("request.pth == '/x'").expect("a mistake");
+        assert!(
+            error.starts_with("request.pth is not there") && error.ends_with("did you mean \"path\"?"),
+            "{error}"
+        );
+        assert!(mistake("claims.sub == ''").is_some_and(|error| error.contains("`request` and `params`")));
+        for fine in [
+            "params.request.x == 1",
+            "'request.pth \\' request.x' == request.path",
+            "request.headers.host == ''",
+        ] {
+            assert_eq!(mistake(fine), None, "{fine}");
+        }
+    }
+
+    proptest::proptest! {
+        #[test]
+        fn any_source_is_survived(source in "\\PC{0,10}(request\\PC{0,6}|'|\\.){0,4}") {
+            let _ = Condition::compile(&source);
+        }
     }
 }

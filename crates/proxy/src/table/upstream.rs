@@ -11,7 +11,8 @@ use super::Key;
 /// keep their connections and all that is known of their instances.
 #[derive(Debug, Clone, PartialEq, Eq, Hash)]
 pub(crate) struct Upstream {
-    /// How it is called. What the file leaves to `[gateway]` is filled in: breaker, retry, timeouts, idle connections.
+    /// How it is called. What it leaves to `[gateway]` is not filled in: a change there keeps what is known here. A
+    /// service without a cluster of its own has all defaults.
     pub(crate) settings: Arc<model::Cluster>,
     /// What equal requests have in common, for balancing by hash.
     pub(crate) hash: Option<Key>,
