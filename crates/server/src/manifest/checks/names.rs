@@ -14,7 +14,7 @@ const LISTED: usize = 12;
 
 pub(super) fn check(model: &AppModel) -> Vec<Mistake> {
     let mut mistakes = Vec::new();
-    if model.module.is_empty() {
+    if model.module.is_empty() && model.route.is_empty() && model.tcp.is_empty() {
         mistakes.push(no_modules());
     }
     for (name, module) in &model.module {
@@ -32,7 +32,7 @@ pub(super) fn check(model: &AppModel) -> Vec<Mistake> {
 
 fn no_modules() -> Mistake {
     Mistake::new(Place::File, "there is no module")
-        .expected("at least one `[module.NAME]`")
+        .expected("at least one `[module.NAME]`, or a `[[route]]` to somewhere else")
         .help("write a table for each part of the application: `[module.users]`")
         .rests_on([Path::default(), Path::keys(["module"])])
 }
