@@ -76,7 +76,7 @@ impl<H: Handler> Server<H> {
     ) -> impl Future<Output = ()> + Send + 'static {
         let Accepted { stream, peer, slot } = accepted;
         let (handler, tls, builders) = (self.handler.clone(), self.tls.clone(), Arc::clone(builders));
-        let place = drain.place();
+        let (place, taken) = (drain.place(), self.turn.take());
         async move {
             let client = Arc::new(Client::new(peer, tls.is_some()));
             let one = Connection { handler, builders: &builders, client, place };
@@ -94,7 +94,7 @@ impl<H: Handler> Server<H> {
             if let Err(error) = served {
                 debug!(%peer, error = trellis_core::error::chain(&*error), "connection ended");
             }
-            drop(slot);
+            drop((slot, taken));
         }
     }
 }

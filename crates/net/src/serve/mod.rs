@@ -5,6 +5,7 @@ mod client;
 mod connection;
 mod drain;
 mod modules;
+mod turns;
 
 use std::future::Future;
 use std::sync::Arc;
@@ -24,6 +25,7 @@ use crate::BoxError;
 use crate::tls::ServerTls;
 use connection::Builders;
 use drain::Drain;
+use turns::{Turn, Turns};
 
 pub use client::{Alarm, Client};
 pub use modules::{PeerAddr, serve};
@@ -68,6 +70,7 @@ pub struct Server<H> {
     options: Arc<ServeOptions>,
     tls: Option<Arc<ServerTls>>,
     slots: Arc<Semaphore>,
+    turn: Turn,
 }
 
 /// How long to leave a listener alone that has no descriptors left.
@@ -77,18 +80,26 @@ impl<H> Server<H> {
     /// A server that answers with `handler`.
     pub fn new(handler: H, options: ServeOptions) -> Self {
         let slots = Arc::new(Semaphore::new(options.max_connections as usize));
-        Self { handler, options: Arc::new(options), tls: None, slots }
+        Self { handler, options: Arc::new(options), tls: None, slots, turn: Turns::new(1).of(0) }
     }
 
-    /// The same bounds with another handler: for the worker that the handler belongs to.
-    #[must_use]
-    pub fn with<O>(&self, handler: O) -> Server<O> {
-        Server {
-            handler,
+    /// The same server for each of several workers, which share its bounds and take connections in turn. `handler` makes
+    /// each worker's own.
+    pub fn for_workers<O>(&self, count: usize, handler: impl Fn(usize) -> O) -> Vec<Server<O>> {
+        let turns = Turns::new(count);
+        let server = |worker| Server {
+            handler: handler(worker),
             options: Arc::clone(&self.options),
             tls: self.tls.clone(),
             slots: Arc::clone(&self.slots),
-        }
+            turn: turns.of(worker),
+        };
+        (0..count).map(server).collect()
+    }
+
+    /// Who answers.
+    pub fn handler(&self) -> &H {
+        &self.handler
     }
 
     /// The same, for a listener whose connections begin with TLS.
@@ -103,11 +114,12 @@ impl<H: Handler> Server<H> {
     pub async fn run(self, listener: TcpListener, shutdown: Shutdown) -> Result<()> {
         let (drain, options, slots) = (Drain::default(), Arc::clone(&self.options), Arc::clone(&self.slots));
         let builders = Arc::new(Builders::new(&options));
+        let turn = self.turn.clone();
         let mut take = {
             let drain = drain.clone();
             move |accepted| drop(tokio::spawn(self.connection(accepted, &builders, &drain)))
         };
-        accept::until(&listener, &slots, shutdown.triggered(), &mut take).await;
+        accept::until(&listener, &slots, &turn, shutdown.triggered(), &mut take).await;
         // What the kernel has accepted for us would be reset by closing the listener.
         accept::rest(&listener, &slots, take);
         drop(listener);

@@ -68,17 +68,20 @@ impl Gateway {
     /// Serves `listener` until `shutdown`, then lets running requests finish for as long as the options say.
     pub async fn run(self, listener: TcpListener, shutdown: Shutdown) -> Result<(), Error> {
         let shared = self.shared;
+        let count = shared.options.workers();
         let server = Server::new((), shared.options.serve.clone());
-        let served = match shared.options.workers() {
-            1 => Worker::new(0, &shared).serve(&server, listener, shutdown).await,
-            count => {
+        let mut servers = server.for_workers(count, |index| Door(Worker::new(index, &shared)));
+        let served = match (count, servers.pop()) {
+            (1, Some(only)) => carry(only, listener, shutdown).await,
+            (_, last) => {
+                servers.extend(last);
                 let listeners = copies(listener, count)?;
                 let work = |index: usize| {
-                    let (worker, server) = (Worker::new(index, &shared), server.clone());
-                    let (listener, shutdown) = (listeners[index].try_clone(), shutdown.clone());
+                    let (server, listener) = (servers[index].clone(), listeners[index].try_clone());
+                    let shutdown = shutdown.clone();
                     move || async move {
                         let listener = listener.and_then(TcpListener::from_std).map_err(cannot_share)?;
-                        worker.serve(&server, listener, shutdown).await
+                        carry(server, listener, shutdown).await
                     }
                 };
                 workers::run("proxy", count, work, || shutdown.trigger()).await
@@ -107,18 +110,12 @@ impl Handle {
     }
 }
 
-impl Worker {
-    async fn serve(
-        self: Arc<Self>,
-        server: &Server<()>,
-        listener: TcpListener,
-        shutdown: Shutdown,
-    ) -> Result<(), Error> {
-        let served = server.with(Door(Arc::clone(&self)));
-        tokio::select! {
-            served = served.run(listener, shutdown) => served,
-            () = self.sweep() => Ok(()),
-        }
+/// One worker's part.
+async fn carry(server: Server<Door>, listener: TcpListener, shutdown: Shutdown) -> Result<(), Error> {
+    let worker = Arc::clone(&server.handler().0);
+    tokio::select! {
+        served = server.run(listener, shutdown) => served,
+        () = worker.sweep() => Ok(()),
     }
 }
 
