@@ -1,6 +1,7 @@
 //! Connections to one address.
 
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::time::Duration;
 
 use http::{Request, Response};
 use tokio::time::Instant;
@@ -91,6 +92,12 @@ impl Pool {
         let stream = Stream::connect(&self.authority, &self.options).await?;
         let wire = Wire::new(stream, self.options.max_header_bytes);
         Ok(Lease { carrier: Leased::Wire(wire), reused: false })
+    }
+
+    /// A connection for something else than HTTP, which is the caller's own.
+    pub async fn open(&self, limit: Duration) -> Result<Stream, ConnectError> {
+        let options = PoolOptions { connect_timeout: limit, ..PoolOptions::clone(&self.options) };
+        Stream::connect(&self.authority, &options).await
     }
 
     /// Sends one request and waits for the head of the answer. Over HTTP/1.1 its URI has only a path and query and it

@@ -2,6 +2,7 @@
 
 mod call;
 mod members;
+mod raw;
 mod request;
 mod target;
 

@@ -5,6 +5,7 @@ mod client;
 mod connection;
 mod drain;
 mod modules;
+mod raw;
 mod turns;
 
 use std::future::Future;
@@ -29,6 +30,7 @@ use turns::{Turn, Turns};
 
 pub use client::{Alarm, Client};
 pub use modules::{PeerAddr, serve};
+pub use raw::serve_raw;
 
 /// Bounds of a listener.
 #[derive(Debug, Clone)]

@@ -4,6 +4,7 @@ mod aggregate;
 mod answer;
 mod body;
 mod deadline;
+mod doors;
 mod forward;
 mod incoming;
 mod live;
@@ -16,16 +17,16 @@ use std::sync::Arc;
 
 use arc_swap::ArcSwap;
 use tokio::net::TcpListener;
-use trellis_core::{Discovery, Error, codes};
-use trellis_net::Server;
+use trellis_core::{Discovery, Error};
 use trellis_runtime::{Shutdown, WallClock, workers};
 
 use crate::Options;
 use crate::metrics::{MetricsOptions, Registry};
 use crate::table::RouteTable;
 use live::{Clusters, Live};
-use worker::{Door, Worker};
+use worker::Worker;
 
+pub use doors::{Doors, TlsDoor};
 pub use stats::Stats;
 
 /// The door for clients: takes requests on a listener and leads them where the route table says.
@@ -67,25 +68,38 @@ impl Gateway {
 
     /// Serves `listener` until `shutdown`, then lets running requests finish for as long as the options say.
     pub async fn run(self, listener: TcpListener, shutdown: Shutdown) -> Result<(), Error> {
+        self.serve(Doors { plain: listener, tls: None, tcp: Vec::new() }, shutdown).await
+    }
+
+    /// The same for all that a gateway may listen on.
+    pub async fn serve(self, doors: Doors, shutdown: Shutdown) -> Result<(), Error> {
         let shared = self.shared;
-        let count = shared.options.workers();
-        let server = Server::new((), shared.options.serve.clone());
-        let mut servers = server.for_workers(count, |index| Door(Worker::new(index, &shared)));
-        let served = match (count, servers.pop()) {
-            (1, Some(only)) => carry(only, listener, shutdown).await,
-            (_, last) => {
-                servers.extend(last);
-                let listeners = copies(listener, count)?;
-                let work = |index: usize| {
-                    let (server, listener) = (servers[index].clone(), listeners[index].try_clone());
-                    let shutdown = shutdown.clone();
-                    move || async move {
-                        let listener = listener.and_then(TcpListener::from_std).map_err(cannot_share)?;
-                        carry(server, listener, shutdown).await
-                    }
-                };
-                workers::run("proxy", count, work, || shutdown.trigger()).await
+        let certificates = doors.tls.as_ref().map(|door| (Arc::clone(&door.tls), door.reload));
+        let own: Vec<_> = (0..shared.options.workers()).map(|index| Worker::new(index, &shared)).collect();
+        let mut shares = doors.shares(&own)?;
+        let served = async {
+            match (shares.pop(), own.as_slice()) {
+                (Some(only), [worker]) => only.run(Arc::clone(worker), shutdown).await,
+                (last, _) => {
+                    shares.extend(last);
+                    let work = |(worker, share): (Arc<Worker>, doors::Share)| {
+                        let shutdown = shutdown.clone();
+                        move || share.run(worker, shutdown)
+                    };
+                    let works = own.into_iter().zip(shares).map(work).collect();
+                    workers::run("proxy", works, || shutdown.trigger()).await
+                }
             }
+        };
+        let watching = async {
+            match certificates {
+                Some((tls, every)) => doors::reload(tls, every).await,
+                None => std::future::pending().await,
+            }
+        };
+        let served = tokio::select! {
+            served = served => served,
+            () = watching => Ok(()),
         };
         shared.clusters.close_idle();
         served
@@ -108,23 +122,4 @@ impl Handle {
     pub fn stats(&self) -> Stats {
         stats::read(&self.shared.stats)
     }
-}
-
-/// One worker's part.
-async fn carry(server: Server<Door>, listener: TcpListener, shutdown: Shutdown) -> Result<(), Error> {
-    let worker = Arc::clone(&server.handler().0);
-    tokio::select! {
-        served = server.run(listener, shutdown) => served,
-        () = worker.sweep() => Ok(()),
-    }
-}
-
-/// One socket for each worker to accept from; the kernel hands a connection to whoever takes it.
-fn copies(listener: TcpListener, count: usize) -> Result<Vec<std::net::TcpListener>, Error> {
-    let first = listener.into_std().map_err(cannot_share)?;
-    (0..count).map(|_| first.try_clone().map_err(cannot_share)).collect()
-}
-
-fn cannot_share(error: std::io::Error) -> Error {
-    Error::new(codes::CANNOT_LISTEN, "a listener cannot be shared among the workers").because(error)
 }

@@ -84,7 +84,7 @@ pub(crate) fn table(manifest: &str) -> RouteTable {
     compile(&model(manifest)).unwrap_or_else(|mistakes| panic!("{mistakes:?}"))
 }
 
-fn model(manifest: &str) -> AppModel {
+pub(crate) fn model(manifest: &str) -> AppModel {
     toml::from_str(manifest).unwrap_or_else(|error| panic!("{error}"))
 }
 

@@ -33,10 +33,11 @@ fn tell(summary: &Summary, json: bool) {
 }
 
 fn text(summary: &Summary) -> String {
-    let rows = [
-        ["gateway".to_owned(), summary.gateway.clone(), format!("clients come here; {} route(s)", summary.routes)],
-        ["admin API".to_owned(), summary.admin.clone(), "operators: /metrics, /v1/gateway".to_owned()],
-    ];
+    let row = |what: &str, place: &str, how: String| [what.to_owned(), place.to_owned(), how];
+    let mut rows =
+        vec![row("gateway", &summary.gateway, format!("clients come here; {} route(s)", summary.routes))];
+    rows.extend(summary.tls.as_ref().map(|tls| row("gateway", tls, "the same over TLS".into())));
+    rows.push(row("admin API", &summary.admin, "operators: /metrics, /v1/gateway".into()));
     format!(
         "\nthe gateway is ready after {:.1} s\n\n{}\nCtrl-C stops it.\n",
         summary.ready_ms as f64 / 1000.0,

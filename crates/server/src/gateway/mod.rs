@@ -14,6 +14,7 @@ use trellis_proxy::Gateway;
 use trellis_runtime::{Shutdown, TaskKind, Tasks};
 
 use crate::admin::Life;
+use crate::doors;
 use crate::manifest::Manifest;
 use crate::settings::Overrides;
 use crate::traffic::{self, Traffic};
@@ -36,6 +37,9 @@ pub struct Summary {
     pub pid: u32,
     /// URL for clients.
     pub gateway: String,
+    /// The same over TLS.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub tls: Option<String>,
     /// URL of the admin API.
     pub admin: String,
     /// How many routes there are.
@@ -53,11 +57,11 @@ const MARGIN: Duration = Duration::from_secs(5);
 pub async fn run(options: Options, stop: Shutdown, announce: impl FnOnce(&Summary)) -> Result<(), Error> {
     let Options { manifest, overrides, began } = options;
     let model = &manifest.model;
-    let socket = bind("gateway.listen", model.gateway.listen).await?;
-    let admin_socket = bind("admin.listen", model.admin.listen).await?;
-    let (address, admin_address) = (local_address(&socket)?, local_address(&admin_socket)?);
     let table = traffic::compile(model)?;
     let routes = table.len();
+    let (doors, addresses) = doors::open(model, &table, &manifest.directory).await?;
+    let admin_socket = bind("admin.listen", model.admin.listen).await?;
+    let admin_address = local_address(&admin_socket)?;
 
     let discovery = admin::nothing_known();
     let (gateway, handle) = Gateway::new((&model.gateway).into(), table, discovery);
@@ -69,13 +73,14 @@ pub async fn run(options: Options, stop: Shutdown, announce: impl FnOnce(&Summar
     let admin_stop = Shutdown::new();
     let operators = admin::serve(admin_socket, router, ADMIN_DRAIN, admin_stop.clone());
     tasks.spawn("admin", TaskKind::Essential, operators);
-    let carrying = gateway.run(socket, stop.clone()).inspect(move |_| admin_stop.trigger());
+    let carrying = gateway.serve(doors, stop.clone()).inspect(move |_| admin_stop.trigger());
     tasks.spawn("gateway", TaskKind::Essential, carrying);
-    info!(gateway = %address, admin = %admin_address, routes, "listening");
+    info!(?addresses, admin = %admin_address, routes, "listening");
     life.ready();
     announce(&Summary {
         pid: std::process::id(),
-        gateway: format!("http://{address}"),
+        gateway: format!("http://{}", addresses.plain),
+        tls: addresses.tls.map(|address| format!("https://{address}")),
         admin: format!("http://{admin_address}"),
         routes,
         ready_ms: u64::try_from(began.elapsed().as_millis()).unwrap_or(u64::MAX),
