@@ -44,6 +44,7 @@ impl From<&model::Gateway> for Options {
                 max_streams: model.max_streams,
                 max_connections: model.max_connections,
                 drain: model.drain.into(),
+                ..ServeOptions::default()
             },
             workers: model.workers as usize,
             cluster: ClusterOptions::from(model),

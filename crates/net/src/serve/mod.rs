@@ -47,6 +47,8 @@ pub struct ServeOptions {
     pub max_connections: u32,
     /// Most requests at once on one HTTP/2 connection.
     pub max_streams: u32,
+    /// How long a quiet connection may still bring a request once the shutdown is triggered; it is the last one.
+    pub linger: Duration,
     /// Longest wait for running requests once the shutdown is triggered.
     pub drain: Duration,
 }
@@ -142,6 +144,7 @@ impl Default for ServeOptions {
             stall_timeout: Duration::from_secs(60),
             max_connections: 20_000,
             max_streams: 256,
+            linger: Duration::from_millis(500),
             drain: Duration::from_secs(15),
         }
     }
