@@ -116,6 +116,8 @@ codes! {
 
     /// A certificate or key file cannot be used.
     CERTIFICATE_UNUSABLE = "TRL3011", 422, Client, NO, "A certificate or key cannot be used";
+    /// A new process did not take over.
+    HANDOVER_FAILED = "TRL3012", 500, Us, NO, "A new process did not take over";
 
     // 4xxx: storage
     /// The database cannot be opened or reached.

@@ -12,11 +12,7 @@ use trellis_core::{Error, codes};
 ///
 /// Work that never moves shares no queue and no cache line with its neighbours, which is worth more here than an even
 /// load: connections are many and short of work each.
-pub async fn run<F, Fut>(
-    name: &str,
-    works: Vec<F>,
-    failed: impl Fn(),
-) -> Result<()>
+pub async fn run<F, Fut>(name: &str, works: Vec<F>, failed: impl Fn()) -> Result<()>
 where
     F: FnOnce() -> Fut + Send + 'static,
     Fut: Future<Output = Result<()>>,
@@ -63,8 +59,8 @@ fn cannot_start(error: std::io::Error) -> Error {
 
 #[cfg(test)]
 mod tests {
-    use std::sync::atomic::{AtomicUsize, Ordering};
     use std::sync::Arc;
+    use std::sync::atomic::{AtomicUsize, Ordering};
 
     use super::*;
     use crate::Shutdown;

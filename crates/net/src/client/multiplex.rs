@@ -53,7 +53,11 @@ impl Multiplexed {
     }
 
     /// A place on a connection that is open by now, or on a new one.
-    pub(super) async fn connect(&self, authority: &str, options: &PoolOptions) -> Result<Place, ConnectError> {
+    pub(super) async fn connect(
+        &self,
+        authority: &str,
+        options: &PoolOptions,
+    ) -> Result<Place, ConnectError> {
         let _making = self.making.lock().await;
         if let Some(place) = self.take(options) {
             return Ok(place);

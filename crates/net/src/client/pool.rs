@@ -103,7 +103,11 @@ impl Pool {
     /// Sends one request and waits for the head of the answer. Over HTTP/1.1 its URI has only a path and query and it
     /// has a `Host`; over HTTP/2 its URI is whole. After a failure the request is as it was, but for a body that is a
     /// stream and has begun.
-    pub async fn send(self: &Arc<Self>, lease: Lease, request: &mut Request<Outgoing>) -> Result<Reply, SendError> {
+    pub async fn send(
+        self: &Arc<Self>,
+        lease: Lease,
+        request: &mut Request<Outgoing>,
+    ) -> Result<Reply, SendError> {
         let carrier = match lease.carrier {
             Leased::Place(mut place) => {
                 let (head, incoming) = place.exchange(request).await?.into_parts();

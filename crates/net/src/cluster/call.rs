@@ -89,7 +89,8 @@ impl Cluster {
                 Ok(lease) => return self.exchange(lease, request, deadline, attempt).await,
                 Err(error) => {
                     attempt.verdict(Outcome::Failure, now());
-                    last = Some(self.error(codes::CONNECT_FAILED, "does not accept connections").because(error));
+                    last =
+                        Some(self.error(codes::CONNECT_FAILED, "does not accept connections").because(error));
                 }
             }
             if flight.attempts > self.options.connect_retries {
@@ -168,7 +169,9 @@ impl Cluster {
             SendError::Invalid(source) => {
                 self.error(codes::UPSTREAM_INVALID, "sent an answer that is not valid HTTP").because(source)
             }
-            other => self.error(codes::UPSTREAM_RESET, "broke the connection before it answered").because(other),
+            other => {
+                self.error(codes::UPSTREAM_RESET, "broke the connection before it answered").because(other)
+            }
         }
     }
 

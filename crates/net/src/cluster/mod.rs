@@ -15,8 +15,8 @@ use trellis_core::{EndpointWatch, InstanceId, ServiceName};
 use trellis_resilience::breaker::BreakerOptions;
 use trellis_resilience::{BalancerOptions, Policy};
 
-use crate::client::PoolOptions;
 use crate::Body;
+use crate::client::PoolOptions;
 use members::{Known, Shard};
 
 pub use call::Flight;
@@ -66,14 +66,9 @@ pub struct Answer {
 impl Cluster {
     /// A cluster over what `endpoints` shows. `name` appears in errors.
     pub fn new(name: ServiceName, endpoints: &EndpointWatch, options: ClusterOptions) -> Self {
-        let shards = (0..options.workers.max(1)).map(|_| Shard::new(endpoints.clone(), &options.balancer)).collect();
-        Self {
-            name,
-            pool: Arc::new(options.pool.clone()),
-            known: Known::default(),
-            shards,
-            options,
-        }
+        let shards =
+            (0..options.workers.max(1)).map(|_| Shard::new(endpoints.clone(), &options.balancer)).collect();
+        Self { name, pool: Arc::new(options.pool.clone()), known: Known::default(), shards, options }
     }
 
     /// Its name.

@@ -61,17 +61,10 @@ impl Cluster {
     }
 
     /// Picks a member that is not in `tried` and whose breaker lets the request through.
-    pub(super) fn choose(
-        &self,
-        members: &Members,
-        hash: Option<u64>,
-        tried: &mut Tried,
-    ) -> Result<Attempt> {
+    pub(super) fn choose(&self, members: &Members, hash: Option<u64>, tried: &mut Tried) -> Result<Attempt> {
         let now = tokio::time::Instant::now().into_std();
         let mut reopens: Option<Duration> = None;
-        while let Some(index) =
-            members.balancer.pick(&Choice { members, tried }, hash, fastrand::u64(..))
-        {
+        while let Some(index) = members.balancer.pick(&Choice { members, tried }, hash, fastrand::u64(..)) {
             let member = &members.list[index];
             tried.add(index);
             match member.shared.breaker.admit(now) {

@@ -89,7 +89,8 @@ async fn route(
     let params = route.params(&captures, head.uri.path());
     match &route.target {
         Target::Aggregate(plan) => {
-            let answer = aggregate::aggregate(&live, worker.index, &route, plan, &head.headers, incoming, record);
+            let answer =
+                aggregate::aggregate(&live, worker.index, &route, plan, &head.headers, incoming, record);
             answer.await.map_err(Refusal::from)
         }
         Target::Redirect { status, to } => {

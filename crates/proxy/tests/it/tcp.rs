@@ -22,8 +22,11 @@ async fn bytes_reach_a_living_member_whatever_they_are() {
         "[[cluster]]\nname = 'c'\nendpoints = ['{}', '{upstream}']\n[[tcp]]\nlisten = '127.0.0.1:1'\ncluster = 'c'",
         nobody().await
     );
-    let (gateway, _handle) =
-        Gateway::new(Options::from(&model(&manifest).gateway), table(&manifest), Arc::new(Registry::default()));
+    let (gateway, _handle) = Gateway::new(
+        Options::from(&model(&manifest).gateway),
+        table(&manifest),
+        Arc::new(Registry::default()),
+    );
     let plain = TcpListener::bind("127.0.0.1:0").await.expect("a port");
     let raw = TcpListener::bind("127.0.0.1:0").await.expect("a port");
     let address = raw.local_addr().expect("an address");

@@ -47,7 +47,12 @@ impl Authority {
         files
     }
 
-    async fn connect(&self, to: SocketAddr, name: &str, protocol: &[u8]) -> std::io::Result<TlsStream<TcpStream>> {
+    async fn connect(
+        &self,
+        to: SocketAddr,
+        name: &str,
+        protocol: &[u8],
+    ) -> std::io::Result<TlsStream<TcpStream>> {
         let mut roots = RootCertStore::empty();
         roots.add(CertificateDer::from(self.0.der().to_vec())).expect("a root");
         let provider = Arc::new(tokio_rustls::rustls::crypto::ring::default_provider());
@@ -82,12 +87,8 @@ async fn secure(folder: TempDir, certificates: Vec<CertifiedFiles>) -> Secure {
     registry.set("s", &[echo().await]);
     let options = Options::from(&model(manifest).gateway);
     let (gateway, _handle) = Gateway::new(options, table(manifest), registry);
-    let options = ServerTlsOptions {
-        certificates,
-        client_ca: None,
-        http2: true,
-        min_version: MinVersion::Tls12,
-    };
+    let options =
+        ServerTlsOptions { certificates, client_ca: None, http2: true, min_version: MinVersion::Tls12 };
     let tls = Arc::new(ServerTls::load(options).expect("TLS"));
     let listener = TcpListener::bind("127.0.0.1:0").await.expect("a port");
     let address = listener.local_addr().expect("an address");

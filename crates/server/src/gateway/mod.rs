@@ -1,15 +1,19 @@
 //! `trellis gateway`: the gateway role alone.
 
 mod admin;
+mod handover;
 
+use std::sync::Arc;
 use std::time::Duration;
 
 use futures_util::FutureExt as _;
 use serde::Serialize;
+use tokio::sync::Notify;
 use tokio::time::Instant;
-use tracing::info;
-use trellis_core::Error;
-use trellis_net::{bind, local_address};
+use tracing::{info, warn};
+use trellis_core::error::chain;
+use trellis_core::{Error, codes};
+use trellis_net::local_address;
 use trellis_proxy::Gateway;
 use trellis_runtime::{Shutdown, TaskKind, Tasks};
 
@@ -19,6 +23,8 @@ use crate::manifest::Manifest;
 use crate::settings::Overrides;
 use crate::traffic::{self, Traffic};
 
+pub use handover::{HANDOVER, Inherited, Program};
+
 /// What a gateway is started with.
 #[derive(Debug)]
 pub struct Options {
@@ -26,6 +32,10 @@ pub struct Options {
     pub manifest: Manifest,
     /// What was given outside the manifest.
     pub overrides: Overrides,
+    /// Sockets that are open already.
+    pub inherited: Inherited,
+    /// What is started when this process is to be replaced.
+    pub program: Program,
     /// When the start began.
     pub began: Instant,
 }
@@ -53,15 +63,28 @@ const ADMIN_DRAIN: Duration = Duration::from_secs(2);
 /// What may be taken beyond the gateway's own limit before it is cut off.
 const MARGIN: Duration = Duration::from_secs(5);
 
-/// Runs a gateway until `stop`. `announce` is called once, when it takes requests.
-pub async fn run(options: Options, stop: Shutdown, announce: impl FnOnce(&Summary)) -> Result<(), Error> {
-    let Options { manifest, overrides, began } = options;
+/// Runs a gateway until `stop`, or until a process that was started at `upgrade` has taken over. `announce` is called
+/// once, when it takes requests.
+pub async fn run(
+    options: Options,
+    stop: Shutdown,
+    upgrade: Arc<Notify>,
+    announce: impl FnOnce(&Summary),
+) -> Result<(), Error> {
+    let Options { manifest, overrides, mut inherited, program, began } = options;
     let model = &manifest.model;
     let table = traffic::compile(model)?;
     let routes = table.len();
-    let (doors, addresses) = doors::open(model, &table, &manifest.directory).await?;
-    let admin_socket = bind("admin.listen", model.admin.listen).await?;
+    let (doors, addresses) = doors::open(model, &table, &manifest.directory, &mut inherited).await?;
+    let admin_socket = doors::listen("admin.listen", model.admin.listen, &mut inherited).await?;
     let admin_address = local_address(&admin_socket)?;
+    let sockets = doors::copies(&doors).and_then(|mut sockets| {
+        sockets.push(doors::copy("admin.listen", &admin_socket)?);
+        Ok(sockets)
+    });
+    let sockets = sockets.map_err(|error| {
+        Error::new(codes::CANNOT_LISTEN, "a socket cannot be kept for a successor").because(error)
+    })?;
 
     let discovery = admin::nothing_known();
     let (gateway, handle) = Gateway::new((&model.gateway).into(), table, discovery);
@@ -86,9 +109,27 @@ pub async fn run(options: Options, stop: Shutdown, announce: impl FnOnce(&Summar
         ready_ms: u64::try_from(began.elapsed().as_millis()).unwrap_or(u64::MAX),
     });
 
-    stop.triggered().await;
+    inherited.begun();
+    tokio::select! {
+        () = stop.triggered() => {}
+        pid = succeeded(&program, &sockets, &upgrade) => {
+            info!(pid, "a new process has taken over");
+            stop.trigger();
+        }
+    }
     info!("stopping");
     life.stopping();
     tasks.join(model.gateway.drain.0 + MARGIN).await
 }
 
+/// Ends with the id of the process that has taken over. One that fails to is told of, and asked for again.
+async fn succeeded(program: &Program, sockets: &doors::Copies, upgrade: &Notify) -> u32 {
+    loop {
+        upgrade.notified().await;
+        info!("starting a new process to take over");
+        match handover::succeed(program, sockets).await {
+            Ok(pid) => return pid,
+            Err(error) => warn!(error = chain(&error), "nobody took over; going on"),
+        }
+    }
+}

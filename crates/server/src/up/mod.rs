@@ -28,6 +28,7 @@ use crate::admin::{self, Life, Platform};
 use crate::cli::helper::Role;
 use crate::database::Database;
 use crate::doors;
+use crate::gateway::Inherited;
 use crate::manifest::Manifest;
 use crate::settings::{Overrides, effective};
 use crate::traffic::{self, Traffic};
@@ -66,7 +67,9 @@ pub async fn run(options: Options, stop: Shutdown, announce: impl FnOnce(&Summar
     // Everything that can be refused is refused before anything runs: folder, sockets, database, programs.
     let data = DataDir::open(&manifest.data_dir(&overrides), model.app.name.as_str(), model.app.phase)?;
     let routes = traffic::compile(model)?;
-    let (doors, clients) = doors::open(model, &routes, &manifest.directory).await.map_err(another_port)?;
+    let (doors, clients) = doors::open(model, &routes, &manifest.directory, &mut Inherited::default())
+        .await
+        .map_err(another_port)?;
     let admin_socket = bind("admin.listen", model.admin.listen).await.map_err(another_port)?;
     let (gateway_address, admin_address) = (clients.plain, local_address(&admin_socket)?);
     let admin_url = format!("http://{admin_address}");

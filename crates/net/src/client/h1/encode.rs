@@ -142,7 +142,8 @@ impl Encoder {
             State::Done => {}
             State::Length(left) => {
                 let length = data.len() as u64;
-                *left = left.checked_sub(length).ok_or(WireError::Request("the body is longer than it says"))?;
+                *left =
+                    left.checked_sub(length).ok_or(WireError::Request("the body is longer than it says"))?;
                 self.data = data;
             }
             // An empty chunk would end the body.
@@ -157,7 +158,9 @@ impl Encoder {
 
     fn end(&mut self, trailers: Option<&HeaderMap>) -> Result<(), WireError> {
         match self.state {
-            State::Length(left) if left > 0 => return Err(WireError::Request("the body is shorter than it says")),
+            State::Length(left) if left > 0 => {
+                return Err(WireError::Request("the body is shorter than it says"));
+            }
             State::Chunked => {
                 // What is still in `data` is followed by its CRLF: it has to come before the end.
                 self.text.reserve(16);
