@@ -1,4 +1,4 @@
-//! A strict look at HTTP/1.1 requests before they are parsed.
+//! A strict look at what clients send before it is parsed: at HTTP/1.1 requests, and at HTTP/2 frames (`frames`).
 //!
 //! The parser behind it forgives what other parsers on the way read differently: a bare LF as the end of a line, a
 //! Content-Length beside a Transfer-Encoding, the same length twice. Whoever can make two servers disagree on where a
@@ -6,6 +6,8 @@
 //! one reading only (RFC 9112, sections 2.2, 5.2, 6.3 and 11.2).
 
 mod chunked;
+mod framed;
+mod frames;
 mod scan;
 #[cfg(test)]
 mod tests;
@@ -21,6 +23,7 @@ use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
 use tokio::time::{Instant, Sleep, sleep};
 use tracing::debug;
 
+pub(crate) use framed::Framed;
 pub(crate) use scan::{Expects, Scanner};
 
 /// What makes a request ambiguous.
@@ -51,6 +54,11 @@ pub(crate) enum Ambiguity {
     #[error("a chunk is not well formed")]
     Chunk,
 }
+
+/// More of something than anybody needs.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
+#[error("more than anybody needs")]
+pub(crate) struct Excess;
 
 pin_project! {
     /// Reads through a [`Scanner`]. What it refuses is replaced by bytes that no parser takes, so that the one behind it

@@ -21,7 +21,7 @@ use super::accept::Accepted;
 use super::drain::{Drain, Place, Wanted};
 use super::{Client, Handler, ServeOptions, Server};
 use crate::BoxError;
-use crate::guard::{Guarded, Patience};
+use crate::guard::{Framed, Guarded, Patience};
 use crate::prefixed::{Prefix, Prefixed};
 use crate::tls::ALPN_H2;
 
@@ -190,7 +190,7 @@ impl<H: Handler> Connection<'_, H> {
             let answer = handler.handle(request, Arc::clone(&client));
             async move { Ok::<_, Infallible>(answer.await) }
         });
-        let connection = builders.http2.serve_connection(TokioIo::new(stream), service);
+        let connection = builders.http2.serve_connection(TokioIo::new(Framed::new(stream)), service);
         run(connection, place, |connection, _| {
             connection.graceful_shutdown();
             true
