@@ -18,6 +18,7 @@ use arc_swap::ArcSwap;
 use tokio::net::TcpListener;
 use trellis_core::{Discovery, Error, codes};
 use trellis_net::Server;
+use trellis_net::cluster::ClusterReport;
 use trellis_runtime::{Shutdown, WallClock, workers};
 
 use crate::Options;
@@ -53,36 +54,48 @@ struct Shared {
 }
 
 impl Gateway {
-    /// A gateway for `table`, whose services are found through `discovery`.
-    pub fn new(options: Options, table: RouteTable, discovery: Arc<dyn Discovery>) -> (Self, Handle) {
+    /// A gateway for `table`, whose services are found through `discovery`. Fails if a cluster's TLS files cannot be
+    /// used.
+    pub fn new(
+        options: Options,
+        table: RouteTable,
+        discovery: Arc<dyn Discovery>,
+    ) -> Result<(Self, Handle), Error> {
         let clusters = Clusters::new(&options, discovery);
-        let live = ArcSwap::from_pointee(clusters.connect(table));
+        let live = ArcSwap::from_pointee(clusters.connect(table)?);
         let clock = WallClock::system();
         let metrics =
             Registry::new(MetricsOptions { workers: options.workers(), ..MetricsOptions::default() });
         let stats = (0..options.workers()).map(|_| stats::Counters::default()).collect();
         let shared = Arc::new(Shared { options, clock, live, clusters, metrics, stats });
-        (Self { shared: Arc::clone(&shared) }, Handle { shared })
+        Ok((Self { shared: Arc::clone(&shared) }, Handle { shared }))
     }
 
     /// Serves `listener` until `shutdown`, then lets running requests finish for as long as the options say.
     pub async fn run(self, listener: TcpListener, shutdown: Shutdown) -> Result<(), Error> {
         let shared = self.shared;
         let server = Server::new((), shared.options.serve.clone());
-        let served = match shared.options.workers() {
-            1 => Worker::new(0, &shared).serve(&server, listener, shutdown).await,
-            count => {
-                let listeners = copies(listener, count)?;
-                let work = |index: usize| {
-                    let (worker, server) = (Worker::new(index, &shared), server.clone());
-                    let (listener, shutdown) = (listeners[index].try_clone(), shutdown.clone());
-                    move || async move {
-                        let listener = listener.and_then(TcpListener::from_std).map_err(cannot_share)?;
-                        worker.serve(&server, listener, shutdown).await
-                    }
-                };
-                workers::run("proxy", count, work, || shutdown.trigger()).await
+        let stopping = shutdown.clone();
+        let serving = async {
+            match shared.options.workers() {
+                1 => Worker::new(0, &shared).serve(&server, listener, shutdown).await,
+                count => {
+                    let listeners = copies(listener, count)?;
+                    let work = |index: usize| {
+                        let (worker, server) = (Worker::new(index, &shared), server.clone());
+                        let (listener, shutdown) = (listeners[index].try_clone(), shutdown.clone());
+                        move || async move {
+                            let listener = listener.and_then(TcpListener::from_std).map_err(cannot_share)?;
+                            worker.serve(&server, listener, shutdown).await
+                        }
+                    };
+                    workers::run("proxy", count, work, || shutdown.trigger()).await
+                }
             }
+        };
+        let served = tokio::select! {
+            served = serving => served,
+            never = shared.clusters.watch_health(stopping) => never,
         };
         shared.clusters.close_idle();
         served
@@ -91,9 +104,15 @@ impl Gateway {
 
 impl Handle {
     /// Swaps the routes. Requests under way finish on the old ones; upstreams that are in both tables keep their
-    /// connections, load and breakers.
-    pub fn replace(&self, table: RouteTable) {
-        self.shared.live.store(Arc::new(self.shared.clusters.connect(table)));
+    /// connections, load and breakers. Nothing changes if a cluster's TLS files cannot be used.
+    pub fn replace(&self, table: RouteTable) -> Result<(), Error> {
+        self.shared.live.store(Arc::new(self.shared.clusters.connect(table)?));
+        Ok(())
+    }
+
+    /// How each cluster of the current table stands.
+    pub fn clusters(&self) -> Vec<ClusterReport> {
+        self.shared.clusters.report()
     }
 
     /// What has happened since the start, in the text format of Prometheus.
