@@ -8,7 +8,7 @@ use trellis_core::{Error, codes};
 use trellis_resilience::breaker::Outcome;
 
 use super::Cluster;
-use super::members::Attempt;
+use super::attempt::Attempt;
 use super::target::Tried;
 use crate::client::Stream;
 

@@ -18,6 +18,7 @@ use std::sync::Arc;
 use arc_swap::ArcSwap;
 use tokio::net::TcpListener;
 use trellis_core::{Discovery, Error};
+use trellis_net::cluster::ClusterReport;
 use trellis_runtime::{Shutdown, WallClock, workers};
 
 use crate::Options;
@@ -54,16 +55,21 @@ struct Shared {
 }
 
 impl Gateway {
-    /// A gateway for `table`, whose services are found through `discovery`.
-    pub fn new(options: Options, table: RouteTable, discovery: Arc<dyn Discovery>) -> (Self, Handle) {
+    /// A gateway for `table`, whose services are found through `discovery`. Fails if a cluster's TLS files cannot be
+    /// used.
+    pub fn new(
+        options: Options,
+        table: RouteTable,
+        discovery: Arc<dyn Discovery>,
+    ) -> Result<(Self, Handle), Error> {
         let clusters = Clusters::new(&options, discovery);
-        let live = ArcSwap::from_pointee(clusters.connect(table));
+        let live = ArcSwap::from_pointee(clusters.connect(table)?);
         let clock = WallClock::system();
         let metrics =
             Registry::new(MetricsOptions { workers: options.workers(), ..MetricsOptions::default() });
         let stats = (0..options.workers()).map(|_| stats::Counters::default()).collect();
         let shared = Arc::new(Shared { options, clock, live, clusters, metrics, stats });
-        (Self { shared: Arc::clone(&shared) }, Handle { shared })
+        Ok((Self { shared: Arc::clone(&shared) }, Handle { shared }))
     }
 
     /// Serves `listener` until `shutdown`, then lets running requests finish for as long as the options say.
@@ -74,6 +80,7 @@ impl Gateway {
     /// The same for all that a gateway may listen on.
     pub async fn serve(self, doors: Doors, shutdown: Shutdown) -> Result<(), Error> {
         let shared = self.shared;
+        let stopping = shutdown.clone();
         let certificates = doors.tls.as_ref().map(|door| (Arc::clone(&door.tls), door.reload));
         let own: Vec<_> = (0..shared.options.workers()).map(|index| Worker::new(index, &shared)).collect();
         let mut shares = doors.shares(&own)?;
@@ -100,6 +107,7 @@ impl Gateway {
         let served = tokio::select! {
             served = served => served,
             () = watching => Ok(()),
+            never = shared.clusters.watch_health(stopping) => never,
         };
         shared.clusters.close_idle();
         served
@@ -108,9 +116,15 @@ impl Gateway {
 
 impl Handle {
     /// Swaps the routes. Requests under way finish on the old ones; upstreams that are in both tables keep their
-    /// connections, load and breakers.
-    pub fn replace(&self, table: RouteTable) {
-        self.shared.live.store(Arc::new(self.shared.clusters.connect(table)));
+    /// connections, load and breakers. Nothing changes if a cluster's TLS files cannot be used.
+    pub fn replace(&self, table: RouteTable) -> Result<(), Error> {
+        self.shared.live.store(Arc::new(self.shared.clusters.connect(table)?));
+        Ok(())
+    }
+
+    /// How each cluster of the current table stands.
+    pub fn clusters(&self) -> Vec<ClusterReport> {
+        self.shared.clusters.report()
     }
 
     /// What has happened since the start, in the text format of Prometheus.

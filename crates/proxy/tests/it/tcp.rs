@@ -26,7 +26,8 @@ async fn bytes_reach_a_living_member_whatever_they_are() {
         Options::from(&model(&manifest).gateway),
         table(&manifest),
         Arc::new(Registry::default()),
-    );
+    )
+    .expect("a gateway");
     let plain = TcpListener::bind("127.0.0.1:0").await.expect("a port");
     let raw = TcpListener::bind("127.0.0.1:0").await.expect("a port");
     let address = raw.local_addr().expect("an address");

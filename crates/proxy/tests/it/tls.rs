@@ -86,7 +86,7 @@ async fn secure(folder: TempDir, certificates: Vec<CertifiedFiles>) -> Secure {
     let registry = Arc::new(Registry::default());
     registry.set("s", &[echo().await]);
     let options = Options::from(&model(manifest).gateway);
-    let (gateway, _handle) = Gateway::new(options, table(manifest), registry);
+    let (gateway, _handle) = Gateway::new(options, table(manifest), registry).expect("a gateway");
     let options =
         ServerTlsOptions { certificates, client_ca: None, http2: true, min_version: MinVersion::Tls12 };
     let tls = Arc::new(ServerTls::load(options).expect("TLS"));

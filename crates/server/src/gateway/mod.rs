@@ -87,7 +87,7 @@ pub async fn run(
     })?;
 
     let discovery = admin::nothing_known();
-    let (gateway, handle) = Gateway::new((&model.gateway).into(), table, discovery);
+    let (gateway, handle) = Gateway::new(traffic::options(&manifest), table, discovery)?;
     let life = Life::starting();
     let router = admin::router(Traffic::new(handle, &manifest, overrides), life.clone());
 

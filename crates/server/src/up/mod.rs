@@ -92,7 +92,7 @@ pub async fn run(options: Options, stop: Shutdown, announce: impl FnOnce(&Summar
     let supervision = trellis_supervisor::Options::new(helper(Role::Launcher), helper(Role::Guardian));
     let (supervisor, children) = Supervisor::new(supervision, specs, reporter)?;
     let discovery: Arc<dyn Discovery> = Arc::new(services.clone());
-    let (gateway, handle) = Gateway::new((&model.gateway).into(), routes, discovery);
+    let (gateway, handle) = Gateway::new(traffic::options(&manifest), routes, discovery)?;
     let platform = Platform {
         app: model.app.name.clone(),
         phase: model.app.phase,
