@@ -103,13 +103,8 @@ impl Share {
             let (plain, tls, _) = tokio::join!(plain, tls, futures_util::future::join_all(tcp));
             plain.and(tls)
         };
-        // The servers know nothing any more of connections that have left HTTP.
-        let tunnels = async {
-            shutdown.triggered().await;
-            worker.tunnels.end(worker.shared.options.serve.drain).await;
-        };
         tokio::select! {
-            (served, ()) = async { tokio::join!(serving, tunnels) } => served,
+            served = serving => served,
             () = worker.sweep() => Ok(()),
         }
     }
