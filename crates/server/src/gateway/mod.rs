@@ -119,8 +119,6 @@ pub async fn run(
     }
     // Kept for a successor only: while they are open, clients would wait in their queues.
     drop(sockets);
-    // Kept for a successor only: while they are open, clients would wait in their queues.
-    drop(sockets);
     info!("stopping");
     life.stopping();
     tasks.join(model.gateway.drain.0 + MARGIN).await
