@@ -1,5 +1,3 @@
-use std::sync::Arc;
-
 use trellis_core::model::{AppModel, ClusterEndpoint};
 
 use crate::table::{Lookup, Source, Target, View};
@@ -71,7 +69,7 @@ fn the_design_compiles() {
     let route = |path| {
         let head = get(path);
         match table.lookup(&View::new(&head, None, false)) {
-            Lookup::Route { route, .. } => Arc::clone(route),
+            Lookup::Route { route, .. } => route,
             other => panic!("{path}: {other:?}"),
         }
     };

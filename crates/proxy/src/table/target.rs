@@ -47,6 +47,7 @@ pub(crate) struct Destination {
     pub(crate) weight: u32,
     /// Longest wait for an answer to begin.
     pub(crate) timeout: Duration,
+    #[allow(dead_code, reason = "the engine repeats only what a broken connection lets it, so far")]
     pub(crate) retry: Option<Arc<model::Retry>>,
 }
 
@@ -66,7 +67,7 @@ pub(crate) struct Mirror {
 }
 
 /// A limit of requests over time.
-#[derive(Debug)]
+#[derive(Debug, Clone, PartialEq, Eq, Hash)]
 pub(crate) struct RateLimit {
     /// Each key has the limit for itself. Requests without one share one.
     pub(crate) key: Option<Key>,
