@@ -4,6 +4,8 @@ use trellis_core::{Share, model};
 use trellis_net::{ClusterOptions, ServeOptions};
 use trellis_runtime::workers;
 
+use crate::edge::forwarded::ForwardedOptions;
+
 /// Bounds and behaviour of a [`Gateway`](crate::Gateway).
 #[derive(Debug, Clone)]
 pub struct Options {
@@ -11,6 +13,8 @@ pub struct Options {
     pub serve: ServeOptions,
     /// Threads that carry requests; 0 is one for each core. One alone is the caller's own.
     pub workers: usize,
+    /// What is believed of what a request says about its client.
+    pub forwarded: ForwardedOptions,
     /// Towards instances.
     pub cluster: ClusterOptions,
     /// Most requests carried at once; more are refused with 503 TRL1014.
@@ -46,6 +50,7 @@ impl From<&model::Gateway> for Options {
                 drain: model.drain.into(),
             },
             workers: model.workers as usize,
+            forwarded: ForwardedOptions { trusted_hops: model.trusted_hops, ..ForwardedOptions::default() },
             cluster: ClusterOptions::from(model),
             max_requests: model.max_requests,
             access_log: model.access_log,

@@ -26,9 +26,9 @@ const MUCH: usize = 64 << 10;
 
 /// Fetches all parts at once and puts them together.
 pub(super) async fn aggregate(
-    live: &Snapshot,
+    live: &Arc<Snapshot>,
     worker: usize,
-    route: &Arc<Route>,
+    route: &Route,
     plan: &Aggregate,
     client: &HeaderMap,
     incoming: &Incoming,
@@ -38,7 +38,7 @@ pub(super) async fn aggregate(
     let patience = incoming.patience;
     let fetch = |part| fetch(live, worker, part, headers.clone(), patience, plan.is_input(&part.name));
     if patience == Some(Duration::ZERO) {
-        Wait::new(Instant::now(), route.timeout, patience)?;
+        Wait::new(record.start, route.timeout, patience)?;
     }
     let (attempts, fetched): (Vec<u32>, Vec<_>) =
         join_all(plan.parts.iter().map(fetch)).await.into_iter().unzip();
@@ -47,15 +47,18 @@ pub(super) async fn aggregate(
     let Answer { json, flag } = if size < MUCH || plan.computed.is_empty() {
         assemble(plan, fetched)?
     } else {
-        elsewhere(route, fetched).await?
+        elsewhere(Arc::clone(live), route.index, fetched).await?
     };
     record.partly = flag;
     Ok(document(json))
 }
 
-async fn elsewhere(route: &Arc<Route>, fetched: Vec<Result<Fetched, Failure>>) -> Result<Answer, Error> {
-    let route = Arc::clone(route);
-    let work = tokio::task::spawn_blocking(move || match &route.target {
+async fn elsewhere(
+    live: Arc<Snapshot>,
+    route: usize,
+    fetched: Vec<Result<Fetched, Failure>>,
+) -> Result<Answer, Error> {
+    let work = tokio::task::spawn_blocking(move || match &live.table.routes[route].target {
         Target::Aggregate(plan) => assemble(plan, fetched),
         _ => Err(Error::new(codes::INTERNAL, "a route changed its target")),
     });

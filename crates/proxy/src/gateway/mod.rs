@@ -3,16 +3,26 @@
 mod aggregate;
 mod answer;
 mod body;
+mod counter;
 mod deadline;
+mod finish;
 mod forward;
+mod hits;
 mod incoming;
+mod limits;
 mod live;
+mod mirror;
 mod record;
+mod refusal;
+mod state;
 mod stats;
+mod strike;
 mod upgrade;
 mod worker;
 
-use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::{Arc, Mutex, PoisonError};
+use std::time::Instant;
 
 use arc_swap::ArcSwap;
 use tokio::net::TcpListener;
@@ -23,7 +33,9 @@ use trellis_runtime::{Shutdown, WallClock, workers};
 use crate::Options;
 use crate::metrics::{MetricsOptions, Registry};
 use crate::table::RouteTable;
-use live::{Clusters, Live};
+use hits::Hits;
+use live::Clusters;
+use state::{InForce, States};
 use worker::{Door, Worker};
 
 pub use stats::Stats;
@@ -45,9 +57,13 @@ pub struct Handle {
 struct Shared {
     options: Options,
     clock: WallClock,
-    live: ArcSwap<Live>,
+    live: ArcSwap<InForce>,
+    /// Of the table in force; the first is 1.
+    revision: AtomicU64,
     clusters: Clusters,
+    states: States,
     metrics: Registry,
+    hits: Hits,
     /// One for each worker.
     stats: Box<[stats::Counters]>,
 }
@@ -55,13 +71,18 @@ struct Shared {
 impl Gateway {
     /// A gateway for `table`, whose services are found through `discovery`.
     pub fn new(options: Options, table: RouteTable, discovery: Arc<dyn Discovery>) -> (Self, Handle) {
+        let start = Instant::now();
         let clusters = Clusters::new(&options, discovery);
-        let live = ArcSwap::from_pointee(clusters.connect(table));
         let clock = WallClock::system();
         let metrics =
             Registry::new(MetricsOptions { workers: options.workers(), ..MetricsOptions::default() });
         let stats = (0..options.workers()).map(|_| stats::Counters::default()).collect();
-        let shared = Arc::new(Shared { options, clock, live, clusters, metrics, stats });
+        let (states, hits) = (States::new(&metrics), Hits::new(&metrics));
+        let live = ArcSwap::from_pointee(InForce::new(clusters.connect(table), &states));
+        let revision = AtomicU64::new(0);
+        let shared =
+            Arc::new(Shared { options, clock, live, revision, clusters, states, metrics, hits, stats });
+        shared.swapped(start);
         (Self { shared: Arc::clone(&shared) }, Handle { shared })
     }
 
@@ -72,11 +93,14 @@ impl Gateway {
         let served = match shared.options.workers() {
             1 => Worker::new(0, &shared).serve(&server, listener, shutdown).await,
             count => {
-                let listeners = copies(listener, count)?;
+                // Taken out one by one: what is kept here would go on listening while the workers drain.
+                let listeners = Mutex::new(copies(listener, count)?);
                 let work = |index: usize| {
                     let (worker, server) = (Worker::new(index, &shared), server.clone());
-                    let (listener, shutdown) = (listeners[index].try_clone(), shutdown.clone());
+                    let listener = listeners.lock().unwrap_or_else(PoisonError::into_inner).pop();
+                    let shutdown = shutdown.clone();
                     move || async move {
+                        let listener = listener.ok_or_else(|| std::io::ErrorKind::NotFound.into());
                         let listener = listener.and_then(TcpListener::from_std).map_err(cannot_share)?;
                         worker.serve(&server, listener, shutdown).await
                     }
@@ -91,9 +115,11 @@ impl Gateway {
 
 impl Handle {
     /// Swaps the routes. Requests under way finish on the old ones; upstreams that are in both tables keep their
-    /// connections, load and breakers.
+    /// connections, load and breakers, and equal limits of equal paths what they have counted.
     pub fn replace(&self, table: RouteTable) {
-        self.shared.live.store(Arc::new(self.shared.clusters.connect(table)));
+        let (shared, start) = (&self.shared, Instant::now());
+        shared.live.store(Arc::new(InForce::new(shared.clusters.connect(table), &shared.states)));
+        shared.swapped(start);
     }
 
     /// What has happened since the start, in the text format of Prometheus.
@@ -107,6 +133,14 @@ impl Handle {
     }
 }
 
+impl Shared {
+    /// A table is in force that was begun to be prepared at `start`.
+    fn swapped(&self, start: Instant) {
+        let revision = self.revision.fetch_add(1, Ordering::Relaxed) + 1;
+        self.metrics.gateway().swapped(revision, start.elapsed());
+    }
+}
+
 impl Worker {
     async fn serve(
         self: Arc<Self>,
@@ -114,9 +148,14 @@ impl Worker {
         listener: TcpListener,
         shutdown: Shutdown,
     ) -> Result<(), Error> {
-        let served = server.with(Door(Arc::clone(&self)));
+        let served = server.with(Door(Arc::clone(&self))).run(listener, shutdown.clone());
+        // The server knows nothing any more of those that do not speak HTTP.
+        let tunnels = async {
+            shutdown.triggered().await;
+            self.tunnels.end(self.shared.options.serve.drain).await;
+        };
         tokio::select! {
-            served = served.run(listener, shutdown) => served,
+            (served, ()) = async { tokio::join!(served, tunnels) } => served,
             () = self.sweep() => Ok(()),
         }
     }
