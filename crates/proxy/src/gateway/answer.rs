@@ -104,13 +104,15 @@ impl Passage<'_> {
         let params = route.params(&captures, head.uri.path());
         let state = &live.routes[route.index];
         if let Some(at_once) = &state.at_once {
-            record.permit = Some(at_once.try_acquire(Instant::now().into_std()).map_err(|_| {
+            record.permit = Some(at_once.try_acquire(record.start.into_std()).map_err(|_| {
                 worker.hits().route_requests.hit(worker.index);
                 Error::new(codes::OVERLOADED, "too many requests of this route are under way; try again")
             })?);
         }
         if !state.limits.is_empty() {
-            limits::admit(worker, &state.limits, &view, &params, &mut finish.standing).await?;
+            let now = record.start.into_std();
+            limits::admit(worker, &state.limits, &view, &params, now, &mut finish.standing).await?;
+            record.asked = Instant::now();
         }
         let to = match &route.target {
             Target::Forward(target) => Some(target.destination(&view, &params, fastrand::u64(..))),
@@ -121,6 +123,7 @@ impl Passage<'_> {
             let patience = incoming.patience.filter(|patience| *patience < timeout);
             let deadline = record.start + patience.unwrap_or(timeout);
             strike(fault, &view, &params, deadline, patience).await?;
+            record.asked = Instant::now();
         }
         match (&route.target, to) {
             (Target::Forward(target), Some(to)) => {

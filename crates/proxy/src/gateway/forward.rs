@@ -17,7 +17,7 @@ use trellis_net::{Client, Cluster, HostRewrite, Outgoing, Unread, body};
 use super::body::Content;
 use super::deadline::Wait;
 use super::incoming::Incoming;
-use super::mirror::{Copy, Tee};
+use super::mirror::{Shadow, Tee};
 use super::record::Record;
 use super::upgrade::Switch;
 use super::worker::{Snapshot, Worker};
@@ -48,7 +48,7 @@ pub(super) async fn forward(
 ) -> Result<Response<Content>, Error> {
     use http_body::Body as _;
     record.service = Some(to.cluster.name().clone());
-    let wait = Wait::new(record.start, to.timeout, incoming.patience)?;
+    let wait = Wait::new(record.start, record.asked, to.timeout, incoming.patience)?;
     let limit = to.route.max_body_bytes;
     if request.body().size_hint().lower() > limit {
         return Err(body::too_large(limit));
@@ -64,7 +64,7 @@ pub(super) async fn forward(
     }
     let copy = to.target.mirror.as_ref().filter(|_| switch.is_none()).and_then(|mirror| {
         let length = content.size_hint().lower();
-        Copy::of(to.worker, to.live, (to.route.index, mirror), &head, length, to.timeout)
+        Shadow::of(to.worker, to.live, (to.route.index, mirror), &head, length, to.timeout)
     });
     let switch = switch.map(|switch| switch.ask(&mut head));
     let limit = usize::try_from(limit).unwrap_or(usize::MAX);

@@ -2,11 +2,11 @@
 
 use std::collections::HashMap;
 use std::sync::{Arc, Mutex, PoisonError};
+use std::time::Instant;
 
 use http::HeaderValue;
 use http::header::{HeaderMap, HeaderName};
 use sha1::{Digest, Sha1};
-use tokio::time::Instant;
 use trellis_core::error::Retry;
 use trellis_core::{Error, codes};
 use trellis_resilience::limit::{KeyedOptions, Limited, Remaining};
@@ -89,13 +89,17 @@ impl Limiter {
     }
 
     /// Takes one request from the bucket that it belongs to; nothing is known if those who count do not answer.
-    async fn check(&self, view: &View<'_>, params: &Params<'_>) -> Option<Result<Remaining, Limited>> {
-        let now = || Instant::now().into_std();
+    async fn check(
+        &self,
+        view: &View<'_>,
+        params: &Params<'_>,
+        now: Instant,
+    ) -> Option<Result<Remaining, Limited>> {
         let key = self.key.as_ref().and_then(|key| key.of(view, params));
         match (&self.buckets, key) {
-            (Buckets::One(bucket), _) => Some(bucket.check(now())),
-            (Buckets::Keyed(limit), Some(key)) => Some(limit.check(key.as_bytes(), now())),
-            (Buckets::Keyed(limit), None) => Some(limit.check_hash(NO_KEY, now())),
+            (Buckets::One(bucket), _) => Some(bucket.check(now)),
+            (Buckets::Keyed(limit), Some(key)) => Some(limit.check(key.as_bytes(), now)),
+            (Buckets::Keyed(limit), None) => Some(limit.check_hash(NO_KEY, now)),
             // Boxed: requests that ask nobody should not be larger for it.
             (Buckets::Shared(shared), key) => Box::pin(shared.check(key)).await,
         }
@@ -119,10 +123,11 @@ pub(super) async fn admit(
     limits: &[Arc<Limiter>],
     view: &View<'_>,
     params: &Params<'_>,
+    now: Instant,
     standing: &mut Option<Standing>,
 ) -> Result<(), Error> {
     for limiter in limits {
-        match limiter.check(view, params).await {
+        match limiter.check(view, params, now).await {
             Some(Ok(remaining)) => {
                 let next = Standing::of(remaining);
                 if standing.is_none_or(|standing| next.remaining < standing.remaining) {

@@ -29,7 +29,7 @@ const MAX_ANSWER: usize = 64 << 10;
 
 /// The copy of a request.
 #[derive(Debug)]
-pub(super) struct Copy {
+pub(super) struct Shadow {
     place: Place,
     snapshot: Arc<Snapshot>,
     /// The route's.
@@ -50,10 +50,10 @@ struct Place(Arc<Worker>);
 #[derive(Debug)]
 pub(super) struct Tee<B> {
     inner: B,
-    copy: Option<(Copy, BytesMut)>,
+    copy: Option<(Shadow, BytesMut)>,
 }
 
-impl Copy {
+impl Shadow {
     /// A copy of the request with this `head`, if there is room for one. `length` is the least that its body has.
     pub(super) fn of(
         worker: &Arc<Worker>,
@@ -139,7 +139,7 @@ impl Drop for Place {
 }
 
 impl<B> Tee<B> {
-    pub(super) fn new(inner: B, copy: Copy) -> Self {
+    pub(super) fn new(inner: B, copy: Shadow) -> Self {
         Self { inner, copy: Some((copy, BytesMut::new())) }
     }
 

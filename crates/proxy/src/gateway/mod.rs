@@ -153,9 +153,10 @@ impl Worker {
         let tunnels = async {
             shutdown.triggered().await;
             self.tunnels.end(self.shared.options.serve.drain).await;
+            Ok(())
         };
         tokio::select! {
-            (served, ()) = async { tokio::join!(served, tunnels) } => served,
+            done = async { tokio::try_join!(served, tunnels) } => done.map(drop),
             () = self.sweep() => Ok(()),
         }
     }

@@ -24,6 +24,8 @@ pub(super) struct Record {
     /// It will be written whatever happens.
     sampled: bool,
     pub(super) start: Instant,
+    /// When limits and faults were done with it.
+    pub(super) asked: Instant,
     client: Option<IpAddr>,
     version: Version,
     method: Method,
@@ -58,12 +60,13 @@ impl Record {
     ) -> Self {
         worker.counters().begin();
         worker.shared.metrics.gateway().request_begins(worker.index);
-        let options = &worker.shared.options;
+        let (options, start) = (&worker.shared.options, Instant::now());
         Self {
             worker: Arc::clone(worker),
             snapshot: Arc::clone(snapshot),
             sampled: options.access_log && options.access_log_sample.includes(fastrand::f64()),
-            start: Instant::now(),
+            start,
+            asked: start,
             client: incoming.client.address,
             version: head.version,
             method: head.method.clone(),
