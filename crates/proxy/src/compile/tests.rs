@@ -318,6 +318,30 @@ fn all_mistakes_are_reported_at_once() {
 }
 
 #[test]
+fn what_the_edge_refuses_is_a_mistake_in_the_manifest() {
+    for (setting, place, why) in [
+        ("cors = { origins = ['https://*.com'] }", "cors", "two parts"),
+        (
+            "cors = { origins = ['https://a.example'], headers = ['*'], credentials = true }",
+            "cors",
+            "headers",
+        ),
+        ("compression = { types = ['text/*/x'] }", "compression.types[0]", "not a content type"),
+        ("compression = { types = ['*/json'] }", "compression", "not a media type"),
+        (
+            "rate_limit = [{ requests = 1, shared = 'rediss://localhost' }]",
+            "rate_limit[0].shared",
+            "redis://",
+        ),
+        ("rate_limit = [{ requests = 1, shared = 'redis://' }]", "rate_limit[0].shared", "redis://"),
+    ] {
+        let found = mistakes(&with_shop(&format!("[[route]]\npath = '/a'\nservice = 'users'\n{setting}")));
+        let [mistake] = &found[..] else { panic!("{setting}: {found:?}") };
+        assert!(mistake.starts_with(&format!("route[0].{place}: ")) && mistake.contains(why), "{mistake}");
+    }
+}
+
+#[test]
 fn without_modules_every_service_may_register_itself() {
     let text = "[[route]]\npath = '/a'\nservice = 'somewhere'";
     assert!(compile(&model(text)).is_ok());

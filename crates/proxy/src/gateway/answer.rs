@@ -130,9 +130,8 @@ impl Passage<'_> {
                 self.opens_tunnels(switch.as_ref(), target, to.upstream)?;
                 let rewrite = target.rewrite.as_ref();
                 let uri = rewrite.map(|rewrite| forward::rewritten(&view, rewrite, &params)).transpose()?;
-                let cluster = &*live.clusters[to.upstream];
-                let client = self.client;
-                let to = Destination { worker, live, client, route, target, timeout, cluster, uri };
+                let (client, upstream) = (self.client, to.upstream);
+                let to = Destination { worker, live, client, route, target, timeout, upstream, uri };
                 let request = Request::from_parts(head, content);
                 forward(to, request, switch, incoming, record).await.map_err(Refusal::from)
             }

@@ -12,7 +12,7 @@ use trellis_core::{Error, codes};
 use trellis_net::client::Reply;
 use trellis_net::cluster::Flight;
 use trellis_net::headers::strip_hop_by_hop;
-use trellis_net::{Client, Cluster, HostRewrite, Outgoing, Unread, body};
+use trellis_net::{Client, HostRewrite, Outgoing, Unread, body};
 
 use super::body::Content;
 use super::deadline::Wait;
@@ -33,7 +33,8 @@ pub(super) struct Destination<'r> {
     pub(super) target: &'r Forward,
     /// Longest wait for an answer to begin.
     pub(super) timeout: Duration,
-    pub(super) cluster: &'r Cluster,
+    /// Its index.
+    pub(super) upstream: usize,
     /// Sent on instead of the path that came.
     pub(super) uri: Option<Uri>,
 }
@@ -47,7 +48,8 @@ pub(super) async fn forward(
     record: &mut Record,
 ) -> Result<Response<Content>, Error> {
     use http_body::Body as _;
-    record.service = Some(to.cluster.name().clone());
+    record.upstream = Some(to.upstream);
+    let cluster = &*to.live.clusters[to.upstream];
     let wait = Wait::new(record.start, record.asked, to.timeout, incoming.patience)?;
     let limit = to.route.max_body_bytes;
     if request.body().size_hint().lower() > limit {
@@ -80,19 +82,19 @@ pub(super) async fn forward(
     };
     let mut request = Request::from_parts(head, content);
     let mut flight = Flight::default();
-    let sent = to.cluster.send(to.worker.index, &mut request, wait.deadline, &mut flight);
+    let sent = cluster.send(to.worker.index, &mut request, wait.deadline, &mut flight);
     let sent = wait.until(to.client, sent).await;
     record.attempts = flight.attempts;
     if record.tells_instance(matches!(sent, Some(Ok(_)))) {
         record.instance = flight.instance().cloned();
     }
     match sent {
-        None => Err(wait.late(to.cluster, flight, &record.upload)),
+        None => Err(wait.late(cluster, flight, &record.upload)),
         Some(Err(error)) => Err(error),
         Some(Ok(Reply::Answer(mut response))) => {
             *response.version_mut() = Version::HTTP_11;
             if let Some(asked) = switch {
-                response = asked.declined(response, to.cluster)?;
+                response = asked.declined(response, cluster)?;
             } else {
                 strip_hop_by_hop(response.headers_mut());
             }
@@ -100,10 +102,10 @@ pub(super) async fn forward(
         }
         Some(Ok(Reply::Switched(head, tunnel))) => {
             let Some(asked) = switch else {
-                let detail = format!("{} changed the protocol without being asked", to.cluster.name());
+                let detail = format!("{} changed the protocol without being asked", cluster.name());
                 return Err(Error::new(codes::UPSTREAM_INVALID, detail));
             };
-            asked.agreed(head, tunnel, flight, to.cluster)
+            asked.agreed(head, tunnel, flight, cluster)
         }
     }
 }

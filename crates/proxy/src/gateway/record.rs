@@ -6,7 +6,7 @@ use std::sync::Arc;
 use http::request::Parts;
 use http::{HeaderValue, Method, Uri, Version};
 use tokio::time::Instant;
-use trellis_core::{Code, InstanceId, ServiceName, TraceContext};
+use trellis_core::{Code, InstanceId, TraceContext};
 use trellis_net::Progress;
 use trellis_resilience::limit::Permit;
 
@@ -36,7 +36,8 @@ pub(super) struct Record {
     pub(super) route: Option<usize>,
     /// Its place among the requests of the route.
     pub(super) permit: Option<Permit>,
-    pub(super) service: Option<ServiceName>,
+    /// The index of what it was sent to. A number, since workers would fight over a shared name's count of references.
+    pub(super) upstream: Option<usize>,
     pub(super) instance: Option<InstanceId>,
     pub(super) attempts: u32,
     pub(super) upload: Arc<Progress>,
@@ -75,7 +76,7 @@ impl Record {
             trace: incoming.trace,
             route: None,
             permit: None,
-            service: None,
+            upstream: None,
             instance: None,
             attempts: 0,
             upload: Arc::default(),
@@ -122,6 +123,8 @@ impl Record {
 
 impl Drop for Record {
     fn drop(&mut self) {
+        // Its place is free before it is counted as ended.
+        self.permit = None;
         self.worker.counters().end(self.outcome);
         let (worker, metrics, took) = (self.worker.index, &self.worker.shared.metrics, self.start.elapsed());
         metrics.gateway().request_ends(worker);
@@ -146,7 +149,7 @@ impl Drop for Record {
             // Without the query, which may hold secrets.
             path = self.uri.path(),
             route = route.map(|(route, _)| &*route.path),
-            service = self.service.as_ref().map(ServiceName::as_str),
+            service = self.upstream.map(|index| self.snapshot.clusters[index].name().as_str()),
             instance = self.instance.as_ref().map(InstanceId::as_str),
             status = self.status,
             duration_us = took.as_micros() as u64,

@@ -88,3 +88,22 @@ async fn a_delay_counts_as_waiting() {
         .replace(crate::support::table("[[route]]\npath = '/**'\nservice = 's'\nfault = { delay = '5ms' }"));
     assert_eq!(gateway.get("/").await.status, StatusCode::OK);
 }
+
+#[tokio::test]
+async fn a_delay_on_purpose_opens_no_breaker() {
+    let gateway = TestGateway::start(
+        "[gateway]
+         timeout = '100ms'
+         breaker.failures = 1
+         [[route]]
+         path = '/**'
+         service = 's'
+         fault = { delay = '60ms' }",
+    )
+    .await;
+    let silent = crate::support::service(axum::Router::new().fallback(std::future::pending::<()>)).await;
+    gateway.registry.set("s", &[silent]);
+    for _ in 0..3 {
+        gateway.get("/").await.problem("TRL1006");
+    }
+}

@@ -64,6 +64,23 @@ async fn counts_go_on_over_a_swap_unless_the_limit_is_another() {
 }
 
 #[tokio::test]
+async fn routes_that_are_alike_count_each_for_itself() {
+    let route = |method: &str| {
+        let limit = "rate_limit = [{ requests = 1, per = '1h' }]";
+        format!("[[route]]\npath = '/**'\nmethods = ['{method}']\nservice = 's'\n{limit}\n")
+    };
+    let routes = route("GET") + &route("POST");
+    let gateway = TestGateway::start(&routes).await;
+    gateway.registry.set("s", &[echo().await]);
+    let post = || Request::post("/").body(Body::empty()).unwrap();
+    assert_eq!(gateway.get("/").await.status, StatusCode::OK);
+    gateway.handle.replace(table(&routes));
+    assert_eq!(gateway.send(post()).await.status, StatusCode::OK);
+    assert_eq!(gateway.get("/").await.status, StatusCode::TOO_MANY_REQUESTS);
+    assert_eq!(gateway.send(post()).await.status, StatusCode::TOO_MANY_REQUESTS);
+}
+
+#[tokio::test]
 async fn gateways_count_together_in_redis() {
     let redis = Redis::start().expect("a Redis");
     let limit = format!("{{ requests = 3, per = '1h', shared = '{}' }}", redis.url());

@@ -226,10 +226,26 @@ async fn tunnels_that_do_not_end_are_cut() {
     for workers in [1, 2] {
         let gateway = chat(&format!("[gateway]\nworkers = {workers}\ndrain = '50ms'")).await;
         let mut stream = open(&gateway).await;
+        let mut sender = http2(&gateway).await;
+        let mut response = connect(&mut sender, "/chat").await;
+        let over_http2 = soon(hyper::upgrade::on(&mut response)).await.unwrap();
         gateway.stop().await;
+        let _ = soon(TokioIo::new(over_http2).read_to_end(&mut Vec::new())).await;
         let mut rest = Vec::new();
         // Reset or closed: it has ended.
         let _ = soon(stream.read_to_end(&mut rest)).await;
         assert!(rest.is_empty());
     }
+}
+
+#[tokio::test]
+async fn one_that_is_open_takes_a_place() {
+    let gateway = TestGateway::start("[[route]]\npath = '/chat'\nservice = 's'\nmax_requests = 1").await;
+    gateway.registry.set("s", &[echoing().await]);
+    let stream = open(&gateway).await;
+    let answer = gateway.raw(handshake("/chat").as_bytes()).await;
+    assert!(answer.starts_with("HTTP/1.1 503 ") && answer.contains("TRL1014"), "{answer}");
+    drop(stream);
+    until(async || gateway.handle.stats().in_flight == 0).await;
+    open(&gateway).await;
 }
