@@ -4,7 +4,6 @@ use std::sync::Arc;
 
 use bytes::Bytes;
 use http::header::{CONTENT_TYPE, LOCATION};
-use http::request::Parts;
 use http::{Method, Request, Response, StatusCode};
 use hyper::body::Incoming as RequestBody;
 use tokio::time::Instant;
@@ -14,16 +13,17 @@ use trellis_core::{Error, codes};
 use trellis_net::{Client, Unread, read_on};
 
 use super::body::{Answered, Content};
-use super::finish::{Finish, asked_about, preflight};
+use super::finish::Finish;
 use super::forward::{self, Destination, close, forward};
 use super::incoming::{self, Incoming};
+use super::preflight::preflight;
 use super::record::Record;
 use super::refusal::Refusal;
 use super::strike::strike;
 use super::upgrade::{Switch, hides_the_rest};
 use super::worker::{Snapshot, Worker};
 use super::{aggregate, limits};
-use crate::table::{Forward, Lookup, Target, View};
+use crate::table::{Forward, Lookup, Target};
 
 /// What the client gets, whatever happens.
 pub(super) async fn answer(
@@ -85,10 +85,12 @@ impl Passage<'_> {
         let (mut head, content) = request.into_parts();
         let switch = Switch::read(&mut head)?;
         incoming::check(&head)?;
-        if let Some(permission) = self.preflight(&mut head, finish, record) {
+        if let Some((route, permission)) = preflight(live, incoming, &mut head) {
+            record.route = Some(route);
+            finish.is_whole = true;
             return Ok(permission);
         }
-        let view = self.view(&head);
+        let view = incoming.view(&head);
         let (route, captures) = match live.table.lookup(&view) {
             Lookup::Route { route, captures } => (route, captures),
             Lookup::WrongMethod(allowed) => {
@@ -157,32 +159,6 @@ impl Passage<'_> {
             }
             (Target::Forward(_), None) => Err(Error::new(codes::INTERNAL, "a route leads nowhere").into()),
         }
-    }
-
-    fn view<'h>(&self, head: &'h Parts) -> View<'h> {
-        View::new(head, self.incoming.client.address, self.incoming.client.tls)
-    }
-
-    /// The answer to a browser that asks for permission first, if the route that it asks for has any to give. The route
-    /// is that of the method which it would like to use.
-    fn preflight(
-        &self,
-        head: &mut Parts,
-        finish: &mut Finish,
-        record: &mut Record,
-    ) -> Option<Response<Content>> {
-        let asked = asked_about(head)?;
-        let own = std::mem::replace(&mut head.method, asked);
-        let route = match self.live.table.lookup(&self.view(head)) {
-            Lookup::Route { route, .. } => Some(route),
-            Lookup::WrongMethod(_) | Lookup::Nothing => None,
-        };
-        head.method = own;
-        let route = route?;
-        let permission = preflight(route.cors.as_deref()?, head)?;
-        record.route = Some(route.index);
-        finish.is_whole = true;
-        Some(permission)
     }
 
     /// Refuses a WebSocket that the route, or the way to its service, does not carry.

@@ -2,13 +2,12 @@
 
 use http::header::ORIGIN;
 use http::request::Parts;
-use http::{HeaderValue, Method, Response};
+use http::{HeaderValue, Response};
 use http_body::Body as _;
 
 use super::body::Content;
 use super::limits::Standing;
 use crate::edge::compress::{Accepts, Compressed};
-use crate::edge::cors::Cors;
 use crate::edge::headers::only;
 use crate::table::Route;
 
@@ -61,18 +60,4 @@ impl Finish {
             *response = Response::from_parts(head, content);
         }
     }
-}
-
-/// The method that a browser asks about before it uses it; see [`Cors::preflight`], which decides.
-pub(super) fn asked_about(head: &Parts) -> Option<Method> {
-    if head.method != Method::OPTIONS || !head.headers.contains_key(ORIGIN) {
-        return None;
-    }
-    let asked = only(&head.headers, &http::header::ACCESS_CONTROL_REQUEST_METHOD)?;
-    Method::from_bytes(asked.as_bytes()).ok()
-}
-
-/// The answer to a browser that asks.
-pub(super) fn preflight(cors: &Cors, head: &Parts) -> Option<Response<Content>> {
-    cors.preflight(head).map(|response| response.map(|()| Content::default()))
 }

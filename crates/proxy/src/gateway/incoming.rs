@@ -15,6 +15,7 @@ use trellis_runtime::WallClock;
 use super::upgrade::{is_h2c, is_websocket};
 use crate::edge::forwarded::{self, ForwardedOptions, Seen};
 use crate::path;
+use crate::table::View;
 
 const FORWARDED_FOR: HeaderName = HeaderName::from_static("x-forwarded-for");
 const GRPC_TIMEOUT: HeaderName = HeaderName::from_static("grpc-timeout");
@@ -58,6 +59,11 @@ impl Incoming {
             seen,
             patience: patience(headers),
         }
+    }
+
+    /// The request as routes see it. `head` is its own.
+    pub(super) fn view<'h>(&self, head: &'h Parts) -> View<'h> {
+        View::new(head, self.client.address, self.client.tls)
     }
 
     /// Makes a client's headers those of a request to a service. What is set here comes after what the client's

@@ -12,6 +12,8 @@ use http::{HeaderMap, HeaderName, HeaderValue, Method, Request, Uri};
 use http_body::{Body as HttpBody, Frame, SizeHint};
 use http_body_util::BodyExt as _;
 use tokio::time::{Instant, timeout_at};
+use tracing::debug;
+use trellis_core::error::chain;
 use trellis_net::client::Reply;
 use trellis_net::cluster::Flight;
 use trellis_net::{BoxError, Outgoing, Received};
@@ -105,9 +107,12 @@ impl Shadow {
                 Ok(Ok(Reply::Answer(answer))) => {
                     let _ = timeout_at(deadline, read(flight.until_read(answer.into_body()))).await;
                 }
-                // What it says, or why it says nothing, is in the counts of its cluster.
-                Ok(_) => {}
-                Err(_) => drop(cluster.late(flight, cluster.is_long(self.within))),
+                Ok(Ok(Reply::Switched(..))) => debug!("the answer to a copy changed the protocol"),
+                Ok(Err(error)) => debug!(error = chain(&error), "a copy was not taken"),
+                Err(_) => {
+                    let error = cluster.late(flight, cluster.is_long(self.within));
+                    debug!(error = chain(&error), "a copy was not answered");
+                }
             }
         });
     }

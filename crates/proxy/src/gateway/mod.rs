@@ -12,6 +12,7 @@ mod incoming;
 mod limits;
 mod live;
 mod mirror;
+mod preflight;
 mod record;
 mod refusal;
 mod state;
