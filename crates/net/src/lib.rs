@@ -12,6 +12,7 @@ mod outgoing;
 mod prefixed;
 pub mod problem;
 pub mod serve;
+pub mod tcp;
 pub mod tls;
 mod unread;
 

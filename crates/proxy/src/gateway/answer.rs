@@ -132,8 +132,10 @@ impl Passage<'_> {
                 self.opens_tunnels(switch.as_ref(), target, to.upstream)?;
                 let rewrite = target.rewrite.as_ref();
                 let uri = rewrite.map(|rewrite| forward::rewritten(&view, rewrite, &params)).transpose()?;
-                let (client, upstream) = (self.client, to.upstream);
-                let to = Destination { worker, live, client, route, target, timeout, upstream, uri };
+                let hash = live.table.upstreams[to.upstream].hash_of(&view, &params);
+                let (client, upstream, retry) = (self.client, to.upstream, to.retry.as_deref());
+                let to =
+                    Destination { worker, live, client, route, target, timeout, upstream, hash, retry, uri };
                 let request = Request::from_parts(head, content);
                 forward(to, request, switch, incoming, record).await.map_err(Refusal::from)
             }

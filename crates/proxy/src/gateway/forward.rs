@@ -10,9 +10,10 @@ use http::{HeaderValue, Request, Response, Uri, Version};
 use http_body_util::Limited;
 use trellis_core::{Error, codes};
 use trellis_net::client::Reply;
-use trellis_net::cluster::Flight;
+use trellis_net::cluster::{Call, Flight};
 use trellis_net::headers::strip_hop_by_hop;
 use trellis_net::{Client, HostRewrite, Outgoing, Unread, body};
+use trellis_resilience::RetryPolicy;
 
 use super::body::Content;
 use super::deadline::Wait;
@@ -35,6 +36,8 @@ pub(super) struct Destination<'r> {
     pub(super) timeout: Duration,
     /// Its index.
     pub(super) upstream: usize,
+    pub(super) hash: Option<u64>,
+    pub(super) retry: Option<&'r RetryPolicy>,
     /// Sent on instead of the path that came.
     pub(super) uri: Option<Uri>,
 }
@@ -82,7 +85,8 @@ pub(super) async fn forward(
     };
     let mut request = Request::from_parts(head, content);
     let mut flight = Flight::default();
-    let sent = cluster.send(to.worker.index, &mut request, wait.deadline, &mut flight);
+    let call = Call { worker: to.worker.index, deadline: wait.deadline, hash: to.hash, retry: to.retry };
+    let sent = cluster.send(call, &mut request, &mut flight);
     let sent = wait.until(to.client, sent).await;
     record.attempts = flight.attempts;
     if record.tells_instance(matches!(sent, Some(Ok(_)))) {

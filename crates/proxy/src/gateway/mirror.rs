@@ -15,7 +15,7 @@ use tokio::time::{Instant, timeout_at};
 use tracing::debug;
 use trellis_core::error::chain;
 use trellis_net::client::Reply;
-use trellis_net::cluster::Flight;
+use trellis_net::cluster::{Call, Flight};
 use trellis_net::{BoxError, Outgoing, Received};
 
 use super::worker::{Snapshot, Worker};
@@ -102,7 +102,9 @@ impl Shadow {
                 copies.mirrored(worker);
             }
             let mut flight = Flight::default();
-            let sent = timeout_at(deadline, cluster.send(worker, &mut request, deadline, &mut flight)).await;
+            let sent =
+                timeout_at(deadline, cluster.send(Call::once(worker, deadline), &mut request, &mut flight))
+                    .await;
             match sent {
                 Ok(Ok(Reply::Answer(answer))) => {
                     let _ = timeout_at(deadline, read(flight.until_read(answer.into_body()))).await;

@@ -85,7 +85,8 @@ async fn a_delay_counts_as_waiting() {
     gateway.send(request(&[("grpc-timeout", "5m")])).await.problem("TRL1012");
     gateway
         .handle
-        .replace(crate::support::table("[[route]]\npath = '/**'\nservice = 's'\nfault = { delay = '5ms' }"));
+        .replace(crate::support::table("[[route]]\npath = '/**'\nservice = 's'\nfault = { delay = '5ms' }"))
+        .expect("a table");
     assert_eq!(gateway.get("/").await.status, StatusCode::OK);
 }
 

@@ -57,9 +57,9 @@ async fn counts_go_on_over_a_swap_unless_the_limit_is_another() {
     let limit = "{ requests = 1, per = '1h' }";
     let gateway = gateway(limit).await;
     assert_eq!(gateway.get("/").await.status, StatusCode::OK);
-    gateway.handle.replace(table(&limited(limit)));
+    gateway.handle.replace(table(&limited(limit))).expect("a table");
     assert_eq!(gateway.get("/").await.status, StatusCode::TOO_MANY_REQUESTS);
-    gateway.handle.replace(table(&limited("{ requests = 2, per = '1h' }")));
+    gateway.handle.replace(table(&limited("{ requests = 2, per = '1h' }"))).expect("a table");
     assert_eq!(gateway.get("/").await.status, StatusCode::OK);
 }
 
@@ -74,7 +74,7 @@ async fn routes_that_are_alike_count_each_for_itself() {
     gateway.registry.set("s", &[echo().await]);
     let post = || Request::post("/").body(Body::empty()).unwrap();
     assert_eq!(gateway.get("/").await.status, StatusCode::OK);
-    gateway.handle.replace(table(&routes));
+    gateway.handle.replace(table(&routes)).expect("a table");
     assert_eq!(gateway.send(post()).await.status, StatusCode::OK);
     assert_eq!(gateway.get("/").await.status, StatusCode::TOO_MANY_REQUESTS);
     assert_eq!(gateway.send(post()).await.status, StatusCode::TOO_MANY_REQUESTS);

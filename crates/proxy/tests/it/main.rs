@@ -15,4 +15,6 @@ mod smuggling;
 mod streaming;
 mod support;
 mod swap;
+mod tcp;
+mod tls;
 mod websocket;

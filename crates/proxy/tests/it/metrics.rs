@@ -13,7 +13,7 @@ async fn requests_are_counted_by_route() {
     }
     gateway.get("/down").await;
     gateway.get("/nowhere").await;
-    gateway.handle.replace(table(routes));
+    gateway.handle.replace(table(routes)).expect("a table");
     until(async || gateway.handle.stats().in_flight == 0).await;
     let metrics = gateway.handle.metrics();
     let sample = |start: &str| {

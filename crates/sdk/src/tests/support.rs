@@ -49,8 +49,7 @@ impl Process {
 
     /// A mesh client in another process, which finds this one through `platform`.
     pub(super) fn remote_mesh(&self, platform: &Platform) -> MeshClient {
-        let discovery =
-            RemoteDiscovery::new(&platform.address.to_string(), self.shutdown.clone());
+        let discovery = RemoteDiscovery::new(&platform.address.to_string(), self.shutdown.clone());
         MeshClient::new(LocalModules::default(), Some(discovery))
     }
 }
