@@ -1,9 +1,15 @@
 //! The gateway between real sockets.
 
 mod aggregation;
+mod compression;
+mod cors;
+mod deliberate;
 mod faults;
 mod headers;
+mod limits;
 mod log;
+mod metrics;
+mod mirror;
 mod routing;
 mod smuggling;
 mod streaming;
@@ -11,3 +17,4 @@ mod support;
 mod swap;
 mod tcp;
 mod tls;
+mod websocket;
