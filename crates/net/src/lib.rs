@@ -22,7 +22,7 @@ use tower::util::BoxCloneSyncService;
 pub use client::{Pool, PoolOptions, Received};
 pub use cluster::{Answer, Cluster, ClusterOptions};
 pub use listen::{bind, local_address};
-pub use outgoing::{HostRewrite, Outgoing, Progress};
+pub use outgoing::{Outgoing, Progress};
 pub use serve::{Client, Handler, PeerAddr, ServeOptions, Server, serve};
 pub use unread::{Unread, read_on};
 

@@ -6,7 +6,6 @@ use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::task::{Context, Poll};
 
 use bytes::Bytes;
-use http::HeaderValue;
 use http_body::{Body as HttpBody, Frame, SizeHint};
 
 use crate::{Body, BoxError};
@@ -36,10 +35,6 @@ pub struct Progress {
     /// The upstream wants more, and there is nothing yet.
     waiting: AtomicBool,
 }
-
-/// In a request's extensions: the host that the instance is told instead of its own address.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct HostRewrite(pub HeaderValue);
 
 // === impl Outgoing ===
 

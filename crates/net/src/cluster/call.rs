@@ -3,7 +3,7 @@
 use std::sync::atomic::Ordering;
 use std::time::Duration;
 
-use http::Request;
+use http::{HeaderValue, Request};
 use tokio::time::{Instant, sleep, timeout_at};
 use trellis_core::error::{Result, Retry};
 use trellis_core::{Code, Error, codes};
@@ -28,12 +28,14 @@ pub struct Call<'c> {
     pub hash: Option<u64>,
     /// When it is sent again.
     pub retry: Option<&'c RetryPolicy>,
+    /// What the instance is called in the request; its address if there is none.
+    pub host: Option<&'c HeaderValue>,
 }
 
 impl Call<'_> {
     /// A call without a key that is sent once.
     pub fn once(worker: usize, deadline: Instant) -> Self {
-        Self { worker, deadline, hash: None, retry: None }
+        Self { worker, deadline, hash: None, retry: None, host: None }
     }
 }
 

@@ -24,12 +24,15 @@ impl Cluster {
         request: &mut Request<Outgoing>,
         attempt: &mut Attempt,
     ) -> Result<Reply, Failed> {
-        let Some(policy) = call.retry else { return self.exchange(call.deadline, request, attempt).await };
+        let Some(policy) = call.retry else { return self.exchange(call, request, attempt).await };
         let before = request.body().again();
         let limit = policy.per_try_timeout.map(|limit| Instant::now() + limit);
         let ended = match limit.filter(|limit| *limit < call.deadline) {
-            None => Ok(self.exchange(call.deadline, request, attempt).await),
-            Some(limit) => timeout_at(limit, self.exchange(limit, request, attempt)).await,
+            None => Ok(self.exchange(call, request, attempt).await),
+            Some(limit) => {
+                let call = Call { deadline: limit, ..*call };
+                timeout_at(limit, self.exchange(&call, request, attempt)).await
+            }
         };
         match ended {
             Ok(Ok(reply)) => {
@@ -56,7 +59,7 @@ impl Cluster {
     /// One request, over a new connection once more when a kept one was dead on arrival.
     async fn exchange(
         &self,
-        deadline: Instant,
+        call: &Call<'_>,
         request: &mut Request<Outgoing>,
         attempt: &mut Attempt,
     ) -> Result<Reply, Failed> {
@@ -66,8 +69,8 @@ impl Cluster {
             None => member.pool.connect().await.map_err(|e| self.unconnected(e, true, attempt))?,
         };
         loop {
-            let left = deadline.saturating_duration_since(Instant::now());
-            request::address(request, &member, left).map_err(ours)?;
+            let left = call.deadline.saturating_duration_since(Instant::now());
+            request::address(request, &member, call.host, left).map_err(ours)?;
             let before = request.body().again();
             let reused = lease.reused;
             attempt.has_begun = true;

@@ -12,7 +12,7 @@ use trellis_core::{Error, codes};
 use trellis_net::client::Reply;
 use trellis_net::cluster::{Call, Flight};
 use trellis_net::headers::strip_hop_by_hop;
-use trellis_net::{Client, HostRewrite, Outgoing, Unread, body};
+use trellis_net::{Client, Outgoing, Unread, body};
 use trellis_resilience::RetryPolicy;
 
 use super::body::Content;
@@ -64,9 +64,6 @@ pub(super) async fn forward(
     if let Some(edits) = &to.route.request_headers {
         edits.apply(&mut head.headers);
     }
-    if let Some(host) = &to.target.host {
-        head.extensions.insert(HostRewrite(host.clone()));
-    }
     let copy = to.target.mirror.as_ref().filter(|_| switch.is_none()).and_then(|mirror| {
         let length = content.size_hint().lower();
         Shadow::of(to.worker, to.live, (to.route.index, mirror), &head, length, to.timeout)
@@ -85,7 +82,13 @@ pub(super) async fn forward(
     };
     let mut request = Request::from_parts(head, content);
     let mut flight = Flight::default();
-    let call = Call { worker: to.worker.index, deadline: wait.deadline, hash: to.hash, retry: to.retry };
+    let call = Call {
+        worker: to.worker.index,
+        deadline: wait.deadline,
+        hash: to.hash,
+        retry: to.retry,
+        host: to.target.host.as_ref(),
+    };
     let sent = cluster.send(call, &mut request, &mut flight);
     let sent = wait.until(to.client, sent).await;
     record.attempts = flight.attempts;
