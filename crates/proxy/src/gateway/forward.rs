@@ -22,6 +22,7 @@ use super::mirror::{Shadow, Tee};
 use super::record::Record;
 use super::upgrade::Switch;
 use super::worker::{Snapshot, Worker};
+use crate::metrics::Outcome;
 use crate::table::{Forward, Params, Route, Template, View};
 
 /// Where a request goes.
@@ -92,6 +93,9 @@ pub(super) async fn forward(
     let sent = cluster.send(call, &mut request, &mut flight);
     let sent = wait.until(to.client, sent).await;
     record.attempts = flight.attempts;
+    let calls = &to.live.calls[to.upstream];
+    calls.record(to.worker.index, outcome(sent.as_ref()), record.asked.elapsed());
+    (1..flight.attempts).for_each(|_| calls.retry(to.worker.index));
     if record.tells_instance(matches!(sent, Some(Ok(_)))) {
         record.instance = flight.instance().cloned();
     }
@@ -114,6 +118,22 @@ pub(super) async fn forward(
             };
             asked.agreed(head, tunnel, flight, cluster)
         }
+    }
+}
+
+/// How a call ended; it has not if the client did not wait for it.
+fn outcome(sent: Option<&Result<Reply, Error>>) -> Outcome {
+    match sent {
+        None => Outcome::Timeout,
+        Some(Ok(Reply::Answer(response))) => Outcome::of(response.status().as_u16()),
+        Some(Ok(Reply::Switched(..))) => Outcome::Success,
+        Some(Err(error)) => match error.code() {
+            codes::UPSTREAM_TIMEOUT => Outcome::Timeout,
+            codes::UPSTREAM_RESET => Outcome::Reset,
+            codes::UPSTREAM_INVALID => Outcome::Invalid,
+            codes::BAD_REQUEST | codes::BODY_TOO_LARGE => Outcome::Cancelled,
+            _ => Outcome::Connect,
+        },
     }
 }
 

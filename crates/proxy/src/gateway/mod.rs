@@ -154,7 +154,7 @@ impl Handle {
 
     /// What has happened since the start, in the text format of Prometheus.
     pub fn metrics(&self) -> String {
-        self.shared.metrics.render()
+        self.shared.metrics.render(&self.clusters())
     }
 
     /// What has happened since the start.

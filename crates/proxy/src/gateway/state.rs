@@ -19,6 +19,8 @@ pub(super) struct InForce {
     live: Live,
     /// By the index of the route.
     pub(super) routes: Box<[RouteState]>,
+    /// What is counted for a cluster, by its index.
+    pub(super) calls: Box<[Arc<ClusterMetrics>]>,
 }
 
 /// What is counted for a route, and against it.
@@ -54,7 +56,8 @@ struct Equals<K, T>(HashMap<K, VecDeque<Arc<T>>>);
 impl InForce {
     pub(super) fn new(live: Live, states: &States) -> Self {
         let routes = states.of(&live.table);
-        Self { live, routes }
+        let calls = live.table.upstreams.iter().map(|upstream| states.metrics.cluster(upstream.name().as_str()));
+        Self { calls: calls.collect(), routes, live }
     }
 }
 
