@@ -1,5 +1,6 @@
 //! One attempt: a connection, the request, the head of the answer.
 
+use std::pin::pin;
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
 
@@ -24,12 +25,15 @@ impl Cluster {
         request: &mut Request<Outgoing>,
         attempt: &mut Attempt,
     ) -> Result<Reply, Box<Failed>> {
-        let Some(policy) = call.retry else { return self.exchange(call.deadline, request, attempt).await };
-        let before = request.body().again();
-        let limit = policy.per_try_timeout.map(|limit| Instant::now() + limit);
-        let ended = match limit.filter(|limit| *limit < call.deadline) {
-            None => Ok(self.exchange(call.deadline, request, attempt).await),
-            Some(limit) => timeout_at(limit, self.exchange(limit, request, attempt)).await,
+        let before = call.retry.and_then(|_| request.body().again());
+        let limit = call.retry.and_then(|policy| policy.per_try_timeout).map(|limit| Instant::now() + limit);
+        let limit = limit.filter(|limit| *limit < call.deadline);
+        let ended = {
+            let work = pin!(self.exchange(limit.unwrap_or(call.deadline), request, attempt));
+            match limit {
+                None => Ok(work.await),
+                Some(limit) => timeout_at(limit, work).await,
+            }
         };
         match ended {
             Ok(Ok(reply)) => {
