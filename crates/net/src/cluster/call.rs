@@ -11,6 +11,7 @@ use trellis_resilience::RetryPolicy;
 
 use super::attempt::Flight;
 use super::learn::{Ending, now};
+use super::retry::unwanted;
 use super::target::Tried;
 use super::{Answer, Cluster};
 use crate::client::Reply;
@@ -89,7 +90,7 @@ impl Cluster {
             flight.attempts += 1;
             let attempt = flight.attempt.insert(next);
             let failed = match self.attempt(&call, request, attempt).await {
-                Ok(reply) => match self.unwanted(&call, request, reply) {
+                Ok(reply) => match unwanted(&call, request, reply) {
                     Ok(reply) => return Ok(self.arrived(flight, reply)),
                     Err(failed) => failed,
                 },
@@ -114,13 +115,12 @@ impl Cluster {
             if !after.is_zero() {
                 sleep(after).await;
             }
-            next = match self.choose(&members, call.hash, &mut tried) {
-                Ok(other) => other,
+            next = if let Ok(other) = self.choose(&members, call.hash, &mut tried) {
+                other
+            } else {
                 // All have been asked: then the same one once more.
-                Err(_) => {
-                    tried = Tried::default();
-                    self.choose(&members, call.hash, &mut tried).map_err(|nobody| last.unwrap_or(nobody))?
-                }
+                tried = Tried::default();
+                self.choose(&members, call.hash, &mut tried).map_err(|nobody| last.unwrap_or(nobody))?
             };
         }
     }

@@ -157,7 +157,7 @@ impl Member {
         // Copies of this worker's own: a shared count of references would be fought over with every request.
         let text = &*shared.endpoint.authority;
         let pool = match &shared.limit {
-            Some(limit) => Pool::limited(text.into(), Arc::clone(options), Arc::clone(limit)),
+            Some(limit) => Pool::limited(text.into(), Arc::clone(options), limit),
             None => Pool::new(text.into(), Arc::clone(options)),
         };
         Self {

@@ -9,7 +9,7 @@ use trellis_resilience::{ConcurrencyLimit, PeakEwma, State};
 
 use super::Cluster;
 use super::learn::now;
-use super::members::{Counts, Member};
+use super::members::{Counts, Member, Shard};
 
 /// A cluster at one moment. What is counted is counted since it was made.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -82,7 +82,7 @@ impl Cluster {
         let now = now();
         // What is known by now, even if nobody has asked yet.
         let newest = self.known.update(&mut self.endpoints.clone(), &self.options, now);
-        let views: Vec<_> = self.shards.iter().map(|shard| shard.current()).collect();
+        let views: Vec<_> = self.shards.iter().map(Shard::current).collect();
         let member = |(shared, endpoint): (&Arc<_>, &trellis_core::Endpoint)| {
             let seen = views.iter().flat_map(|view| &view.list);
             let seen: Vec<&Arc<Member>> = seen.filter(|member| Arc::ptr_eq(&member.shared, shared)).collect();

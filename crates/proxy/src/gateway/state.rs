@@ -56,7 +56,8 @@ struct Equals<K, T>(HashMap<K, VecDeque<Arc<T>>>);
 impl InForce {
     pub(super) fn new(live: Live, states: &States) -> Self {
         let routes = states.of(&live.table);
-        let calls = live.table.upstreams.iter().map(|upstream| states.metrics.cluster(upstream.name().as_str()));
+        let calls =
+            live.table.upstreams.iter().map(|upstream| states.metrics.cluster(upstream.name().as_str()));
         Self { calls: calls.collect(), routes, live }
     }
 }

@@ -1,6 +1,7 @@
 //! The gateway between real sockets.
 
 mod aggregation;
+mod clusters;
 mod compression;
 mod cors;
 mod deliberate;
