@@ -4,6 +4,7 @@ use std::path::PathBuf;
 use std::sync::{Arc, Mutex, PoisonError};
 
 use serde::{Deserialize, Serialize};
+use tokio::sync::watch;
 use trellis_core::model::AppModel;
 use trellis_core::{Error, codes};
 use utoipa::ToSchema;
@@ -19,6 +20,8 @@ pub struct Traffic {
     directory: PathBuf,
     overrides: Overrides,
     current: Arc<Mutex<Current>>,
+    /// The manifest in force, for those who follow it.
+    models: watch::Sender<Arc<AppModel>>,
 }
 
 struct Current {
@@ -47,12 +50,18 @@ impl Traffic {
             directory: manifest.directory.clone(),
             overrides,
             current: Arc::new(Mutex::new(current)),
+            models: watch::Sender::new(Arc::new(manifest.model.clone())),
         }
     }
 
     /// The gateway itself.
     pub fn handle(&self) -> &trellis_proxy::Handle {
         &self.handle
+    }
+
+    /// The manifest in force, from now on.
+    pub fn models(&self) -> watch::Receiver<Arc<AppModel>> {
+        self.models.subscribe()
     }
 
     /// What is in force now.
@@ -75,6 +84,7 @@ impl Traffic {
         let mut current = self.lock();
         self.handle.replace(table);
         current.revision += 1;
+        self.models.send_replace(Arc::new(model.clone()));
         let restart_needed = restart_needed(&current.started, model);
         Ok(Applied { revision: current.revision, routes, restart_needed })
     }
@@ -126,6 +136,11 @@ fn restart_needed(started: &AppModel, wanted: &AppModel) -> Vec<String> {
     differs("tcp", started.tcp != wanted.tcp);
     differs("app", started.app != wanted.app);
     differs("module", started.module != wanted.module || started.defaults != wanted.defaults);
+    let (old, new) = (&started.mesh, &wanted.mesh);
+    differs("mesh.workers", old.workers != new.workers);
+    differs("mesh.access_log", old.access_log != new.access_log);
+    differs("mesh.access_log_sample", old.access_log_sample != new.access_log_sample);
+    differs("mesh.tls", old.tls != new.tls);
     differs("registry", started.registry != wanted.registry);
     keys
 }
