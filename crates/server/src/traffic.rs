@@ -6,10 +6,11 @@ use std::sync::{Arc, Mutex, PoisonError};
 use serde::{Deserialize, Serialize};
 use tokio::sync::watch;
 use trellis_core::model::AppModel;
-use trellis_core::{Error, codes};
+use trellis_core::{Error, Phase, codes};
 use utoipa::ToSchema;
 
 use crate::manifest::{Finding, Manifest};
+use crate::mesh;
 use crate::settings::Overrides;
 
 /// Changes what a gateway does while it runs. Clones share it.
@@ -96,7 +97,15 @@ impl Traffic {
 
 /// The routes of `model`, which the manifest's checks have been through already.
 pub fn compile(model: &AppModel) -> Result<trellis_proxy::RouteTable, Error> {
-    trellis_proxy::compile(model).map_err(|mistakes| {
+    let tls = model.mesh.tls.as_ref().filter(|_| model.app.phase == Phase::ServiceMesh);
+    let compiled = match tls {
+        None => trellis_proxy::compile(model),
+        Some(_) => {
+            let cluster = mesh::tls::clusters(model.cluster.clone(), model.module.keys(), tls);
+            trellis_proxy::compile(&AppModel { cluster, ..model.clone() })
+        }
+    };
+    compiled.map_err(|mistakes| {
         let text: Vec<_> = mistakes.iter().map(ToString::to_string).collect();
         Error::new(codes::INVALID_MANIFEST, text.join("; "))
     })

@@ -15,14 +15,15 @@ const MOST: usize = 8;
 
 /// What the child is given as its standard input: `listeners` wait in it.
 pub(crate) fn hand_over(listeners: &[BorrowedFd<'_>]) -> io::Result<OwnedFd> {
+    let many = || io::Error::new(io::ErrorKind::InvalidInput, format!("more than {MOST} sockets for one process"));
+    if listeners.len() > MOST {
+        return Err(many());
+    }
     let (ours, theirs) = UnixStream::pair()?;
     let mut space = [MaybeUninit::uninit(); rustix::cmsg_space!(ScmRights(MOST))];
     let mut control = SendAncillaryBuffer::new(&mut space);
     if !control.push(SendAncillaryMessage::ScmRights(listeners)) {
-        return Err(io::Error::new(
-            io::ErrorKind::InvalidInput,
-            format!("more than {MOST} sockets for one process"),
-        ));
+        return Err(many());
     }
     sendmsg(&ours, &[IoSlice::new(b"L")], &mut control, SendFlags::empty())?;
     Ok(theirs.into())

@@ -1,6 +1,7 @@
 //! What the control plane tells the proxies of the mesh.
 
 mod control;
+pub(crate) mod tls;
 
 use std::collections::BTreeSet;
 use std::hash::{DefaultHasher, Hash as _, Hasher as _};

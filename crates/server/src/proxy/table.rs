@@ -1,12 +1,10 @@
 //! What a proxy does, in the words that the gateway's engine understands: two small manifests.
 
-use std::collections::BTreeSet;
-
-use trellis_core::model::{AppModel, Cluster, Gateway, Route, UpstreamTls};
+use trellis_core::model::{AppModel, Gateway, Route};
 use trellis_core::{Error, ServiceName, headers};
 use trellis_proxy::RouteTable;
 
-use crate::mesh::Config;
+use crate::mesh::{Config, tls};
 use crate::traffic;
 
 /// The routes of both directions.
@@ -46,7 +44,9 @@ pub(super) fn outbound(config: &Config) -> AppModel {
     let fixed = fixed.map(|cluster| &cluster.name).filter(|name| !config.services.contains(*name));
     let fixed = fixed.map(|name| Route { cluster: Some(name.clone()), ..to(name) });
     let route = services.chain(fixed).collect();
-    AppModel { gateway: gateway(config), route, cluster: clusters(config), ..AppModel::default() }
+    let tls = config.mesh.tls.as_ref();
+    let cluster = tls::clusters(config.cluster.clone(), config.meshed.iter(), tls);
+    AppModel { gateway: gateway(config), route, cluster, ..AppModel::default() }
 }
 
 /// `[gateway]` without what is for clients from outside.
@@ -64,42 +64,9 @@ fn gateway(config: &Config) -> Gateway {
     }
 }
 
-/// `[[cluster]]`, and over TLS what has a proxy that speaks it.
-fn clusters(config: &Config) -> Vec<Cluster> {
-    over_tls(config.cluster.clone(), &config.meshed, config)
-}
-
-/// Speaks TLS with the proxies of `meshed`, if the mesh has it.
-fn over_tls(mut clusters: Vec<Cluster>, meshed: &BTreeSet<ServiceName>, config: &Config) -> Vec<Cluster> {
-    let Some(files) = &config.mesh.tls else { return clusters };
-    let tls = UpstreamTls {
-        ca: Some(files.ca.clone()),
-        server_name: Some(files.server_name.clone()),
-        cert: Some(files.cert.clone()),
-        key: Some(files.key.clone()),
-        insecure: false,
-    };
-    for service in meshed {
-        let policy = clusters.iter_mut().find(|cluster| cluster.service.as_ref() == Some(service));
-        if let Some(policy) = policy {
-            policy.tls.get_or_insert_with(|| tls.clone());
-        } else if let Some(name) = free_name(&clusters, service) {
-            let service = Some(service.clone());
-            clusters.push(Cluster { service, tls: Some(tls.clone()), ..Cluster::new(name) });
-        }
-    }
-    clusters
-}
-
-/// The service's own name, unless a cluster of fixed addresses bears it.
-fn free_name(clusters: &[Cluster], service: &ServiceName) -> Option<ServiceName> {
-    let names = std::iter::once(service.to_string()).chain((1..).map(|n| format!("mesh-{n}")));
-    let mut free = names.filter(|name| !clusters.iter().any(|cluster| cluster.name.as_str() == name));
-    free.next()?.parse().ok()
-}
-
 #[cfg(test)]
 mod tests {
+    use std::collections::BTreeSet;
     use std::path::Path;
 
     use super::*;

@@ -4,6 +4,7 @@
 mod admin;
 mod cli;
 mod manifest;
+mod mesh;
 mod refusals;
 mod stop;
 mod support;
