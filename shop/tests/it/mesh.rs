@@ -36,6 +36,7 @@ async fn calls_go_from_proxy_to_proxy() -> Result<()> {
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_module_that_is_away_is_the_same_error_as_without_proxies() -> Result<()> {
+    let mut said = Vec::new();
     for phase in [Phase::Microservices, Phase::ServiceMesh] {
         let options = PlatformOptions::shop()
             .phase(phase)
@@ -49,8 +50,10 @@ async fn a_module_that_is_away_is_the_same_error_as_without_proxies() -> Result<
         })
         .await?;
         let refused = shop.post("/api/orders").json(&order()).send().await?;
-        problem(&refused, 503, "TRL1003").with_context(|| phase.to_string())?;
+        let problem = problem(&refused, 503, "SHOP1010").with_context(|| phase.to_string())?;
+        said.push(problem["detail"].clone());
     }
+    assert_eq!(said, ["users has no healthy instance; nothing was ordered"; 2]);
     Ok(())
 }
 
