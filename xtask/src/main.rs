@@ -4,6 +4,7 @@ mod bench;
 mod command;
 #[cfg(test)]
 mod docs;
+mod fuzz;
 mod peers;
 #[cfg(test)]
 mod rules;
@@ -35,6 +36,7 @@ enum Task {
     Test(test::Args),
     Bench(bench::BenchArgs),
     Chaos(bench::ChaosArgs),
+    Fuzz(fuzz::Args),
 }
 
 fn main() -> ExitCode {
@@ -55,5 +57,6 @@ fn run(task: Task) -> anyhow::Result<()> {
         Task::Test(args) => test::run(&workspace, &args),
         Task::Bench(args) => bench::bench(&workspace, &args),
         Task::Chaos(args) => bench::chaos(&workspace, &args),
+        Task::Fuzz(args) => fuzz::run(&workspace, &args),
     }
 }

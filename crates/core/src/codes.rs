@@ -114,6 +114,11 @@ codes! {
     /// A door would be open to the network without authentication.
     EXPOSED_WITHOUT_AUTH = "TRL3010", 500, Client, NO, "A door would be open to the network";
 
+    /// A certificate or key file cannot be used.
+    CERTIFICATE_UNUSABLE = "TRL3011", 422, Client, NO, "A certificate or key cannot be used";
+    /// A new process did not take over.
+    HANDOVER_FAILED = "TRL3012", 500, Us, NO, "A new process did not take over";
+
     // 4xxx: storage
     /// The database cannot be opened or reached.
     STORE_UNAVAILABLE = "TRL4001", 503, Us, SOON, "The database does not answer";

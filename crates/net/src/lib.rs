@@ -13,6 +13,7 @@ mod outgoing;
 mod prefixed;
 pub mod problem;
 pub mod serve;
+pub mod tcp;
 pub mod tls;
 mod unread;
 

@@ -19,7 +19,13 @@ pub struct Outgoing(Kind);
 enum Kind {
     Empty,
     Full(Bytes),
-    Stream { body: BoxBody, progress: Arc<Progress> },
+    Stream {
+        body: BoxBody,
+        progress: Arc<Progress>,
+        begun: bool,
+    },
+    /// It was sent, and cannot be had again.
+    Gone,
 }
 
 /// How far a streamed body has come.
@@ -51,7 +57,7 @@ impl Outgoing {
         if body.is_end_stream() {
             return Self::empty();
         }
-        Self(Kind::Stream { body: Box::pin(body), progress })
+        Self(Kind::Stream { body: Box::pin(body), progress, begun: false })
     }
 
     /// The same body once more, if it can be had.
@@ -59,7 +65,26 @@ impl Outgoing {
         match &self.0 {
             Kind::Empty => Some(Self::empty()),
             Kind::Full(bytes) => Some(Self(Kind::Full(bytes.clone()))),
-            Kind::Stream { .. } => None,
+            Kind::Stream { .. } | Kind::Gone => None,
+        }
+    }
+
+    /// What is left of a body that was sent away.
+    pub(crate) fn gone() -> Self {
+        Self(Kind::Gone)
+    }
+
+    /// After an attempt: puts back the body that was there before it, which is what [`again`](Self::again) gave then.
+    /// Says whether it is whole; a stream is if nothing of it was taken.
+    pub(crate) fn restore(&mut self, before: Option<Self>) -> bool {
+        match (before, &self.0) {
+            (Some(before), _) => {
+                *self = before;
+                true
+            }
+            (None, Kind::Stream { begun, .. }) => !begun,
+            (None, Kind::Gone) => false,
+            (None, Kind::Empty | Kind::Full(_)) => true,
         }
     }
 }
@@ -79,14 +104,15 @@ impl HttpBody for Outgoing {
         cx: &mut Context<'_>,
     ) -> Poll<Option<Result<Frame<Bytes>, BoxError>>> {
         match &mut self.0 {
-            Kind::Empty => Poll::Ready(None),
+            Kind::Empty | Kind::Gone => Poll::Ready(None),
             Kind::Full(bytes) => {
                 let bytes = std::mem::take(bytes);
                 self.0 = Kind::Empty;
                 Poll::Ready(Some(Ok(Frame::data(bytes))))
             }
-            Kind::Stream { body, progress } => {
+            Kind::Stream { body, progress, begun } => {
                 let polled = body.as_mut().poll_frame(cx);
+                *begun |= polled.is_ready();
                 progress.note(&polled);
                 polled
             }
@@ -95,7 +121,7 @@ impl HttpBody for Outgoing {
 
     fn is_end_stream(&self) -> bool {
         match &self.0 {
-            Kind::Empty => true,
+            Kind::Empty | Kind::Gone => true,
             Kind::Full(_) => false,
             Kind::Stream { body, .. } => body.is_end_stream(),
         }
@@ -103,7 +129,7 @@ impl HttpBody for Outgoing {
 
     fn size_hint(&self) -> SizeHint {
         match &self.0 {
-            Kind::Empty => SizeHint::with_exact(0),
+            Kind::Empty | Kind::Gone => SizeHint::with_exact(0),
             Kind::Full(bytes) => SizeHint::with_exact(bytes.len() as u64),
             Kind::Stream { body, .. } => body.size_hint(),
         }
@@ -140,6 +166,7 @@ impl std::fmt::Debug for Kind {
             Self::Empty => "Empty",
             Self::Full(_) => "Full",
             Self::Stream { .. } => "Stream",
+            Self::Gone => "Gone",
         })
     }
 }

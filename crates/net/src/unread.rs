@@ -78,7 +78,9 @@ impl HttpBody for Unread {
 
 impl Drop for Unread {
     fn drop(&mut self) {
-        let Some(rest) = self.inner.take().filter(|rest| self.coming && !rest.is_end_stream()) else { return };
+        let Some(rest) = self.inner.take().filter(|rest| self.coming && !rest.is_end_stream()) else {
+            return;
+        };
         // There is no runtime any more when the last requests are dropped with it.
         if let Ok(runtime) = Handle::try_current() {
             runtime.spawn(timeout(MAX_TIME, discard(rest)));

@@ -16,7 +16,7 @@ mod path;
 mod table;
 
 pub use compile::compile;
-pub use gateway::{Gateway, Handle, Stats};
+pub use gateway::{Doors, Gateway, Handle, Stats, TlsDoor};
 pub use mistake::Mistake;
 pub use options::Options;
 pub use table::RouteTable;

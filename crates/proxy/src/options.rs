@@ -1,7 +1,9 @@
 //! Settings of the gateway that do not belong to a route.
 
+use std::path::PathBuf;
+
 use trellis_core::{Share, model};
-use trellis_net::{ClusterOptions, ServeOptions};
+use trellis_net::ServeOptions;
 use trellis_runtime::workers;
 
 /// Bounds and behaviour of a [`Gateway`](crate::Gateway).
@@ -11,8 +13,10 @@ pub struct Options {
     pub serve: ServeOptions,
     /// Threads that carry requests; 0 is one for each core. One alone is the caller's own.
     pub workers: usize,
-    /// Towards instances.
-    pub cluster: ClusterOptions,
+    /// What holds towards instances, unless their cluster says otherwise.
+    pub gateway: model::Gateway,
+    /// Where relative paths of clusters' TLS files start from.
+    pub directory: PathBuf,
     /// Most requests carried at once; more are refused with 503 TRL1014.
     pub max_requests: u32,
     /// Write log lines for requests.
@@ -25,11 +29,6 @@ impl Options {
     /// How many threads carry requests, 1 or more.
     pub(crate) fn workers(&self) -> usize {
         if self.workers == 0 { workers::cores() } else { self.workers }
-    }
-
-    /// How clusters are called by that many.
-    pub(crate) fn cluster(&self) -> ClusterOptions {
-        ClusterOptions { workers: self.workers(), ..self.cluster.clone() }
     }
 }
 
@@ -44,9 +43,11 @@ impl From<&model::Gateway> for Options {
                 max_streams: model.max_streams,
                 max_connections: model.max_connections,
                 drain: model.drain.into(),
+                ..ServeOptions::default()
             },
             workers: model.workers as usize,
-            cluster: ClusterOptions::from(model),
+            gateway: model.clone(),
+            directory: PathBuf::new(),
             max_requests: model.max_requests,
             access_log: model.access_log,
             access_log_sample: model.access_log_sample,

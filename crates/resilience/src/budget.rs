@@ -43,11 +43,12 @@ impl RetryBudget {
         Self { options, bucket: Mutex::new(Bucket { tokens, filled: None }) }
     }
 
-    /// Counts a request (not a retry).
-    pub fn deposit(&self, now: Instant) {
+    /// Counts requests (not retries).
+    pub fn deposit(&self, requests: u32, now: Instant) {
         let mut bucket = lock(&self.bucket);
         self.fill(&mut bucket, now);
-        bucket.tokens = (bucket.tokens + self.options.ratio).min(self.options.burst);
+        let earned = self.options.ratio * f64::from(requests);
+        bucket.tokens = (bucket.tokens + earned).min(self.options.burst);
     }
 
     /// Takes one retry if there is one.
@@ -85,7 +86,7 @@ mod tests {
         let now = Instant::now();
         let budget = RetryBudget::new(RetryBudgetOptions { min_per_second: 0.0, ..Default::default() });
         assert!(!budget.withdraw(now));
-        (0..50).for_each(|_| budget.deposit(now));
+        (0..50).for_each(|_| budget.deposit(1, now));
         // Fifty times a fifth, less what binary fractions lose.
         assert!((9..=10).contains(&drain(&budget, now)));
     }
@@ -110,7 +111,7 @@ mod tests {
             for (is_request, millis) in steps {
                 now += Duration::from_millis(millis);
                 if is_request {
-                    budget.deposit(now);
+                    budget.deposit(1, now);
                     requests += 1;
                 } else if budget.withdraw(now) {
                     retries += 1;

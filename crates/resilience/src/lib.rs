@@ -13,6 +13,7 @@ mod epoch;
 pub mod ewma;
 pub mod fault;
 pub mod limit;
+mod model;
 pub mod outlier;
 pub mod probe;
 pub mod retry;

@@ -28,9 +28,9 @@ pub struct RetryPolicy {
     pub max_retries: u32,
     /// What is worth it.
     pub on: RetryOn,
-    /// Takes every method as idempotent. Only for services that recognise a repeated request, by an `Idempotency-Key`
-    /// for example.
-    pub all_methods: bool,
+    /// Methods that are taken as idempotent beside those that are. Only for services that recognise a repeated request,
+    /// by an `Idempotency-Key` for example.
+    pub methods: Box<[Box<str>]>,
     /// How long to wait before each attempt.
     pub backoff: Backoff,
     /// Longest `Retry-After` that is waited for. Who asks for more gets no repeat: the client can wait better.
@@ -59,7 +59,7 @@ pub enum Failure {
 pub struct Attempt {
     /// How it failed.
     pub failure: Failure,
-    /// Whether the method is idempotent (RFC 9110, section 9.2.2).
+    /// Whether the method is idempotent (RFC 9110, section 9.2.2), or taken as such: [`RetryPolicy::repeats`].
     pub method_idempotent: bool,
     /// Whether the body can be sent from its beginning: it is empty, kept, or nothing of it was taken yet.
     pub body_replayable: bool,
@@ -123,7 +123,7 @@ impl Default for RetryPolicy {
         Self {
             max_retries: 1,
             on: RetryOn::default(),
-            all_methods: false,
+            methods: Box::default(),
             backoff: Backoff { initial: Duration::from_millis(25), max: Duration::from_millis(250) },
             max_retry_after: Duration::from_secs(1),
             per_try_timeout: None,
@@ -156,6 +156,11 @@ impl RetryPolicy {
         }
     }
 
+    /// Whether a request of this method may take effect twice. `is_idempotent` is what the standard says of it.
+    pub fn repeats(&self, method: &str, is_idempotent: bool) -> bool {
+        is_idempotent || self.methods.iter().any(|taken| **taken == *method)
+    }
+
     /// How long one attempt may take when so much time is left.
     pub fn try_timeout(&self, remaining: Option<Duration>) -> Option<Duration> {
         match (self.per_try_timeout, remaining) {
@@ -171,7 +176,7 @@ impl RetryPolicy {
         if attempt.attempt >= self.max_retries {
             return Err(Reason::Exhausted);
         }
-        if attempt.may_have_taken_effect() && !(attempt.method_idempotent || self.all_methods) {
+        if attempt.may_have_taken_effect() && !attempt.method_idempotent {
             return Err(Reason::MayHaveTakenEffect);
         }
         if !attempt.body_replayable {

@@ -7,24 +7,20 @@ use tokio::sync::mpsc;
 use trellis_core::error::Result;
 use trellis_core::{Error, codes};
 
-/// Runs `work` on `count` threads, each with a runtime of its own whose tasks never leave it, and waits until all have
-/// ended. The error is the first one; `failed` is called with it, so that the others can be told to stop.
+/// Runs each of `works` on a thread of its own, with a runtime of its own whose tasks never leave it, and waits until all
+/// have ended. The error is the first one; `failed` is called with it, so that the others can be told to stop.
 ///
 /// Work that never moves shares no queue and no cache line with its neighbours, which is worth more here than an even
 /// load: connections are many and short of work each.
-pub async fn run<F, Fut>(
-    name: &str,
-    count: usize,
-    work: impl Fn(usize) -> F,
-    failed: impl Fn(),
-) -> Result<()>
+pub async fn run<F, Fut>(name: &str, works: Vec<F>, failed: impl Fn()) -> Result<()>
 where
     F: FnOnce() -> Fut + Send + 'static,
     Fut: Future<Output = Result<()>>,
 {
-    let (ended, mut ends) = mpsc::channel(count.max(1));
-    for index in 0..count {
-        let (work, ended) = (work(index), ended.clone());
+    let mut left = works.len();
+    let (ended, mut ends) = mpsc::channel(left.max(1));
+    for (index, work) in works.into_iter().enumerate() {
+        let ended = ended.clone();
         let body = move || {
             let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build();
             let outcome = match runtime {
@@ -37,7 +33,7 @@ where
         thread::Builder::new().name(format!("{name}-{index}")).spawn(body).map_err(cannot_start)?;
     }
     drop(ended);
-    let (mut outcome, mut left) = (Ok(()), count);
+    let mut outcome = Ok(());
     while let Some(end) = ends.recv().await {
         left -= 1;
         if end.is_err() && outcome.is_ok() {
@@ -63,8 +59,8 @@ fn cannot_start(error: std::io::Error) -> Error {
 
 #[cfg(test)]
 mod tests {
-    use std::sync::atomic::{AtomicUsize, Ordering};
     use std::sync::Arc;
+    use std::sync::atomic::{AtomicUsize, Ordering};
 
     use super::*;
     use crate::Shutdown;
@@ -79,7 +75,7 @@ mod tests {
                 Ok(())
             }
         };
-        run("test", 3, work, || {}).await.unwrap();
+        run("test", (0..3).map(work).collect(), || {}).await.unwrap();
         assert_eq!(sum.load(Ordering::Relaxed), 6);
     }
 
@@ -96,13 +92,13 @@ mod tests {
                 Ok(())
             }
         };
-        let error = run("test", 2, work, || shutdown.trigger()).await.unwrap_err();
+        let error = run("test", (0..2).map(work).collect(), || shutdown.trigger()).await.unwrap_err();
         assert_eq!(error.detail(), "it broke");
     }
 
     #[tokio::test]
     async fn a_crash_is_an_error() {
-        let work = |_| || async { panic!("on purpose") };
-        assert_eq!(run("test", 1, work, || {}).await.unwrap_err().detail(), "a worker crashed");
+        let work = || async { panic!("on purpose") };
+        assert_eq!(run("test", vec![work], || {}).await.unwrap_err().detail(), "a worker crashed");
     }
 }

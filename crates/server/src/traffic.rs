@@ -83,7 +83,7 @@ impl Traffic {
         let routes = table.len();
         // Held until the table is in force, so that revisions come into force in their order.
         let mut current = self.lock();
-        self.handle.replace(table);
+        self.handle.replace(table)?;
         current.revision += 1;
         self.models.send_replace(Arc::new(model.clone()));
         let restart_needed = restart_needed(&current.started, model);
@@ -93,6 +93,12 @@ impl Traffic {
     fn lock(&self) -> std::sync::MutexGuard<'_, Current> {
         self.current.lock().unwrap_or_else(PoisonError::into_inner)
     }
+}
+
+/// How the gateway of `manifest` runs.
+pub fn options(manifest: &Manifest) -> trellis_proxy::Options {
+    let directory = manifest.directory.clone();
+    trellis_proxy::Options { directory, ..(&manifest.model.gateway).into() }
 }
 
 /// The routes of `model`, which the manifest's checks have been through already.

@@ -1,6 +1,7 @@
 //! Connections to upstreams, kept for the next request.
 
 mod h1;
+mod limit;
 mod multiplex;
 mod pool;
 mod received;
@@ -14,6 +15,7 @@ use crate::BoxError;
 use crate::tls::ClientTls;
 use h1::{ExchangeError, WireError};
 
+pub use limit::ConnectionLimit;
 pub use pool::{Lease, Pool, Reply};
 pub use received::Received;
 pub use stream::Stream;
@@ -58,6 +60,9 @@ pub enum ConnectError {
     /// It took too long.
     #[error("no connection within {0:?}")]
     Timeout(Duration),
+    /// There are as many as there may be, and none of them became free.
+    #[error("all {0} connections are in use")]
+    Full(u32),
     /// The connection ended before it could be used.
     #[error("handshake: {0}")]
     Handshake(#[source] hyper::Error),

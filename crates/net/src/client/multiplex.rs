@@ -10,7 +10,8 @@ use hyper::client::conn::http2::{self, SendRequest};
 use hyper_util::rt::{TokioExecutor, TokioIo, TokioTimer};
 use tracing::debug;
 
-use super::{ConnectError, PoolOptions, SendError, Stream};
+use super::limit::Grant;
+use super::{ConnectError, ConnectionLimit, PoolOptions, SendError, Stream};
 use crate::Outgoing;
 
 /// The connections that are open.
@@ -52,13 +53,37 @@ impl Multiplexed {
         (is_last || least.load() < options.streams_per_connection).then(|| least.place(true))
     }
 
+    /// A place on whichever connection there is, however full.
+    pub(super) fn share(&self) -> Option<Place> {
+        let open = self.open.lock().unwrap_or_else(PoisonError::into_inner);
+        let open = open.iter().filter(|shared| !shared.sender.is_closed());
+        open.min_by_key(|shared| shared.load()).map(|least| least.place(true))
+    }
+
     /// A place on a connection that is open by now, or on a new one.
-    pub(super) async fn connect(&self, authority: &str, options: &PoolOptions) -> Result<Place, ConnectError> {
+    pub(super) async fn connect(
+        &self,
+        authority: &str,
+        options: &PoolOptions,
+        limit: Option<&Arc<ConnectionLimit>>,
+    ) -> Result<Place, ConnectError> {
         let _making = self.making.lock().await;
         if let Some(place) = self.take(options) {
             return Ok(place);
         }
-        let stream = Stream::connect(authority, options).await?;
+        let room = match limit.map(|limit| limit.room().ok_or(limit)) {
+            None => None,
+            Some(Ok(room)) => Some(room),
+            // A connection of another worker is better than none.
+            Some(Err(limit)) => match limit.find(|pool| pool.share()) {
+                Some(place) => return Ok(place),
+                None => match limit.wait(options.connect_timeout).await {
+                    Some(Grant::Room(room)) => Some(room),
+                    _ => return limit.find(|pool| pool.share()).ok_or_else(|| limit.refuse()),
+                },
+            },
+        };
+        let stream = Stream::connect(authority, options, room).await?;
         let (sender, driver) = http2::Builder::new(TokioExecutor::new())
             .timer(TokioTimer::new())
             .adaptive_window(false)
@@ -76,6 +101,9 @@ impl Multiplexed {
         let shared = Shared { sender, streams: Arc::default() };
         let place = shared.place(false);
         self.open.lock().unwrap_or_else(PoisonError::into_inner).push(shared);
+        if let Some(limit) = limit {
+            limit.wake();
+        }
         Ok(place)
     }
 
@@ -101,13 +129,14 @@ impl Shared {
 }
 
 impl Place {
-    /// Sends a request and waits for the head of the answer.
+    /// Sends a request and waits for the head of the answer. What is left in `request`, whether this ends or is given
+    /// up, is the request if it can be had again, or one whose body is [gone](Outgoing::gone).
     pub(super) async fn exchange(
         &mut self,
         request: &mut Request<Outgoing>,
     ) -> Result<Response<Incoming>, SendError> {
-        let spare = again(request);
-        let sent = std::mem::replace(request, Request::new(Outgoing::empty()));
+        let spare = again(request).unwrap_or_else(|| Request::new(Outgoing::gone()));
+        let sent = std::mem::replace(request, spare);
         let mut error = match self.sender.try_send_request(sent).await {
             Ok(response) => return Ok(response),
             Err(error) => error,
@@ -115,9 +144,6 @@ impl Place {
         if let Some(unsent) = error.take_message() {
             *request = unsent;
             return Err(SendError::Unsent(error.into_error().into()));
-        }
-        if let Some(spare) = spare {
-            *request = spare;
         }
         Err(classified(error.into_error()))
     }

@@ -1,14 +1,16 @@
 //! Connections to one address.
 
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::time::Duration;
 
 use http::{Request, Response};
 use tokio::time::Instant;
 
 use super::h1::{Exchanged, Wire, pump};
+use super::limit::Grant;
 use super::multiplex::{Multiplexed, Place};
 use super::received::{Carrier, Received};
-use super::{AskError, ConnectError, PoolOptions, Protocol, SendError, Stream, Tunnel};
+use super::{AskError, ConnectError, ConnectionLimit, PoolOptions, Protocol, SendError, Stream, Tunnel};
 use crate::{Body, Outgoing};
 
 /// Connections to one address, for one worker. Its lock is never held over an await, and with a pool for each worker
@@ -19,6 +21,7 @@ pub struct Pool {
     options: Arc<PoolOptions>,
     idle: Mutex<Vec<Idle>>,
     multiplexed: Multiplexed,
+    limit: Option<Arc<ConnectionLimit>>,
 }
 
 #[derive(Debug)]
@@ -41,6 +44,12 @@ enum Leased {
     Place(Place),
 }
 
+impl Lease {
+    fn reused(wire: Box<Wire>) -> Self {
+        Self { carrier: Leased::Wire(wire), reused: true }
+    }
+}
+
 /// What came back.
 #[derive(Debug)]
 pub enum Reply {
@@ -53,7 +62,18 @@ pub enum Reply {
 impl Pool {
     /// An empty pool for `authority` (`host:port`).
     pub fn new(authority: Arc<str>, options: Arc<PoolOptions>) -> Arc<Self> {
-        Arc::new(Self { authority, options, idle: Mutex::default(), multiplexed: Multiplexed::default() })
+        Arc::new(Self::empty(authority, options, None))
+    }
+
+    /// An empty pool whose connections count towards `limit`, as those of other pools to the same address do.
+    pub fn limited(authority: Arc<str>, options: Arc<PoolOptions>, limit: Arc<ConnectionLimit>) -> Arc<Self> {
+        let pool = Arc::new(Self::empty(authority, options, Some(Arc::clone(&limit))));
+        limit.join(Arc::downgrade(&pool));
+        pool
+    }
+
+    fn empty(authority: Arc<str>, options: Arc<PoolOptions>, limit: Option<Arc<ConnectionLimit>>) -> Self {
+        Self { authority, options, idle: Mutex::default(), multiplexed: Multiplexed::default(), limit }
     }
 
     /// Where it connects to.
@@ -73,30 +93,58 @@ impl Pool {
             let place = self.multiplexed.take(&self.options)?;
             return Some(Lease { reused: place.reused, carrier: Leased::Place(place) });
         }
+        self.take_idle().map(Lease::reused)
+    }
+
+    pub(super) fn take_idle(&self) -> Option<Box<Wire>> {
         let mut idle = self.idle();
         loop {
             let Idle { mut wire, since } = idle.pop()?;
             if since.elapsed() < self.options.idle_timeout && wire.is_quiet() {
-                return Some(Lease { carrier: Leased::Wire(wire), reused: true });
+                return Some(wire);
             }
         }
+    }
+
+    /// A place on whichever HTTP/2 connection there is.
+    pub(super) fn share(&self) -> Option<Place> {
+        self.multiplexed.share()
     }
 
     /// A new connection, or for HTTP/2 a place on one.
     pub async fn connect(&self) -> Result<Lease, ConnectError> {
         if self.options.protocol == Protocol::Http2 {
-            let place = self.multiplexed.connect(&self.authority, &self.options).await?;
+            let place = self.multiplexed.connect(&self.authority, &self.options, self.limit.as_ref()).await?;
             return Ok(Lease { reused: place.reused, carrier: Leased::Place(place) });
         }
-        let stream = Stream::connect(&self.authority, &self.options).await?;
+        let room = match self.limit.as_ref().map(|limit| limit.room().ok_or(limit)) {
+            None => None,
+            Some(Ok(room)) => Some(room),
+            Some(Err(limit)) => match limit.wait(self.options.connect_timeout).await {
+                Some(Grant::Room(room)) => Some(room),
+                Some(Grant::Wire(wire)) => return Ok(Lease::reused(wire)),
+                None => return Err(limit.refuse()),
+            },
+        };
+        let stream = Stream::connect(&self.authority, &self.options, room).await?;
         let wire = Wire::new(stream, self.options.max_header_bytes);
         Ok(Lease { carrier: Leased::Wire(wire), reused: false })
+    }
+
+    /// A connection for something else than HTTP, which is the caller's own.
+    pub async fn open(&self, limit: Duration) -> Result<Stream, ConnectError> {
+        let options = PoolOptions { connect_timeout: limit, ..PoolOptions::clone(&self.options) };
+        Stream::connect(&self.authority, &options, None).await
     }
 
     /// Sends one request and waits for the head of the answer. Over HTTP/1.1 its URI has only a path and query and it
     /// has a `Host`; over HTTP/2 its URI is whole. After a failure the request is as it was, but for a body that is a
     /// stream and has begun.
-    pub async fn send(self: &Arc<Self>, lease: Lease, request: &mut Request<Outgoing>) -> Result<Reply, SendError> {
+    pub async fn send(
+        self: &Arc<Self>,
+        lease: Lease,
+        request: &mut Request<Outgoing>,
+    ) -> Result<Reply, SendError> {
         let carrier = match lease.carrier {
             Leased::Place(mut place) => {
                 let (head, incoming) = place.exchange(request).await?.into_parts();
@@ -109,7 +157,7 @@ impl Pool {
             Exchanged::Switched(head, tunnel) => Ok(Reply::Switched(head, tunnel)),
             Exchanged::Answer(wire, head) => {
                 let carrier = if wire.is_sending() {
-                    let body = std::mem::replace(request.body_mut(), Outgoing::empty());
+                    let body = std::mem::replace(request.body_mut(), Outgoing::gone());
                     Carrier::Task(pump(wire, body, Arc::clone(self)))
                 } else {
                     Carrier::Wire(wire, Arc::clone(self))
@@ -153,6 +201,13 @@ impl Pool {
         let mut idle = self.idle();
         if idle.len() < self.options.max_idle {
             idle.push(Idle { wire, since: Instant::now() });
+        }
+        drop(idle);
+        // Put down before it is offered: whoever begins to wait in between finds it there.
+        if let Some(limit) = self.limit.as_ref().filter(|limit| limit.is_waited_for())
+            && let Some(wire) = self.take_idle().and_then(|wire| limit.hand_over(wire))
+        {
+            self.idle().push(Idle { wire, since: Instant::now() });
         }
     }
 

@@ -9,30 +9,41 @@ use tokio::net::TcpStream;
 use tokio::time::timeout;
 use tokio_rustls::client::TlsStream;
 
+use super::limit::Room;
 use super::{ConnectError, PoolOptions};
 
 /// Bytes to and from an upstream.
 #[derive(Debug)]
-pub enum Stream {
-    /// TCP.
+pub struct Stream {
+    bytes: Bytes,
+    /// Counts until the connection is closed.
+    _room: Option<Room>,
+}
+
+#[derive(Debug)]
+enum Bytes {
     Plain(TcpStream),
-    /// TLS over TCP.
     Secure(Box<TlsStream<TcpStream>>),
 }
 
 impl Stream {
-    /// Connects to `authority` (`host:port`).
-    pub(super) async fn connect(authority: &str, options: &PoolOptions) -> Result<Self, ConnectError> {
+    /// Connects to `authority` (`host:port`). `room` is what the connection takes up, where that is bounded.
+    pub(super) async fn connect(
+        authority: &str,
+        options: &PoolOptions,
+        room: Option<Room>,
+    ) -> Result<Self, ConnectError> {
         let connecting = async {
             let stream = TcpStream::connect(authority).await?;
             stream.set_nodelay(true)?;
             Ok::<_, io::Error>(match &options.tls {
-                None => Self::Plain(stream),
-                Some(tls) => Self::Secure(Box::new(tls.connect(authority, stream).await?)),
+                None => Bytes::Plain(stream),
+                Some(tls) => Bytes::Secure(Box::new(tls.connect(authority, stream).await?)),
             })
         };
         let late = |_| ConnectError::Timeout(options.connect_timeout);
-        Ok(timeout(options.connect_timeout, connecting).await.map_err(late)??)
+        let bytes = timeout(options.connect_timeout, connecting).await.map_err(late)??;
+        Ok(Self { bytes, _room: room })
     }
 }
 
@@ -42,32 +53,32 @@ impl AsyncRead for Stream {
         cx: &mut Context<'_>,
         buffer: &mut ReadBuf<'_>,
     ) -> Poll<io::Result<()>> {
-        match self.get_mut() {
-            Self::Plain(stream) => Pin::new(stream).poll_read(cx, buffer),
-            Self::Secure(stream) => Pin::new(stream).poll_read(cx, buffer),
+        match &mut self.get_mut().bytes {
+            Bytes::Plain(stream) => Pin::new(stream).poll_read(cx, buffer),
+            Bytes::Secure(stream) => Pin::new(stream).poll_read(cx, buffer),
         }
     }
 }
 
 impl AsyncWrite for Stream {
     fn poll_write(self: Pin<&mut Self>, cx: &mut Context<'_>, bytes: &[u8]) -> Poll<io::Result<usize>> {
-        match self.get_mut() {
-            Self::Plain(stream) => Pin::new(stream).poll_write(cx, bytes),
-            Self::Secure(stream) => Pin::new(stream).poll_write(cx, bytes),
+        match &mut self.get_mut().bytes {
+            Bytes::Plain(stream) => Pin::new(stream).poll_write(cx, bytes),
+            Bytes::Secure(stream) => Pin::new(stream).poll_write(cx, bytes),
         }
     }
 
     fn poll_flush(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
-        match self.get_mut() {
-            Self::Plain(stream) => Pin::new(stream).poll_flush(cx),
-            Self::Secure(stream) => Pin::new(stream).poll_flush(cx),
+        match &mut self.get_mut().bytes {
+            Bytes::Plain(stream) => Pin::new(stream).poll_flush(cx),
+            Bytes::Secure(stream) => Pin::new(stream).poll_flush(cx),
         }
     }
 
     fn poll_shutdown(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
-        match self.get_mut() {
-            Self::Plain(stream) => Pin::new(stream).poll_shutdown(cx),
-            Self::Secure(stream) => Pin::new(stream).poll_shutdown(cx),
+        match &mut self.get_mut().bytes {
+            Bytes::Plain(stream) => Pin::new(stream).poll_shutdown(cx),
+            Bytes::Secure(stream) => Pin::new(stream).poll_shutdown(cx),
         }
     }
 
@@ -76,16 +87,16 @@ impl AsyncWrite for Stream {
         cx: &mut Context<'_>,
         parts: &[io::IoSlice<'_>],
     ) -> Poll<io::Result<usize>> {
-        match self.get_mut() {
-            Self::Plain(stream) => Pin::new(stream).poll_write_vectored(cx, parts),
-            Self::Secure(stream) => Pin::new(stream).poll_write_vectored(cx, parts),
+        match &mut self.get_mut().bytes {
+            Bytes::Plain(stream) => Pin::new(stream).poll_write_vectored(cx, parts),
+            Bytes::Secure(stream) => Pin::new(stream).poll_write_vectored(cx, parts),
         }
     }
 
     fn is_write_vectored(&self) -> bool {
-        match self {
-            Self::Plain(stream) => stream.is_write_vectored(),
-            Self::Secure(stream) => stream.is_write_vectored(),
+        match &self.bytes {
+            Bytes::Plain(stream) => stream.is_write_vectored(),
+            Bytes::Secure(stream) => stream.is_write_vectored(),
         }
     }
 }

@@ -1,43 +1,51 @@
 //! Sending a request to a cluster.
 
+use std::sync::atomic::Ordering;
 use std::time::Duration;
 
 use http::Request;
-use tokio::time::{Instant, timeout_at};
-use trellis_core::error::Result;
-use trellis_core::{Code, Error, InstanceId, codes};
-use trellis_resilience::breaker::Outcome;
+use tokio::time::{Instant, sleep, timeout_at};
+use trellis_core::error::{Result, Retry};
+use trellis_core::{Code, Error, codes};
+use trellis_resilience::RetryPolicy;
 
-use super::members::Attempt;
+use super::attempt::Flight;
+use super::learn::{Ending, now};
 use super::target::Tried;
-use super::{Answer, Cluster, request};
-use crate::client::{Lease, Reply, SendError};
-use crate::{Body, BoxError, Outgoing};
+use super::{Answer, Cluster};
+use crate::client::Reply;
+use crate::{Body, Outgoing};
 
-/// What is known of a request while it is on its way, for whoever waits for the answer and may have to say why it did
-/// not come.
-#[derive(Debug, Default)]
-pub struct Flight {
-    attempt: Option<Attempt>,
-    /// Connections tried.
-    pub attempts: u32,
+/// What is known of a request beside the request itself.
+#[derive(Debug, Clone, Copy)]
+pub struct Call<'c> {
+    /// Whose connections it goes over.
+    pub worker: usize,
+    /// When nobody waits for the answer to begin any more. The instance is told; to wait no longer is left to the
+    /// caller.
+    pub deadline: Instant,
+    /// Requests of the same hash go to the same instance, if the cluster balances by that.
+    pub hash: Option<u64>,
+    /// When it is sent again.
+    pub retry: Option<&'c RetryPolicy>,
 }
 
-impl Flight {
-    /// The instance that is being asked, or was asked last.
-    pub fn instance(&self) -> Option<&InstanceId> {
-        self.attempt.as_ref().map(|attempt| &attempt.member().endpoint.id)
+impl Call<'_> {
+    /// A call without a key that is sent once.
+    pub fn once(worker: usize, deadline: Instant) -> Self {
+        Self { worker, deadline, hash: None, retry: None }
     }
 }
 
 impl Cluster {
-    /// Sends `request` and waits up to `within` for the response's head; the body follows in its own time. See
-    /// [`send`](Self::send).
+    /// Sends `request` and waits up to `within` for the response's head; the body follows in its own time. It is sent
+    /// again as the cluster's own policy says; see [`send`](Self::send).
     pub async fn call(&self, request: Request<Body>, within: Duration) -> Result<Answer> {
         let deadline = Instant::now() + within;
         let mut flight = Flight::default();
         let mut request = request.map(Outgoing::from);
-        let sent = timeout_at(deadline, self.send(0, &mut request, deadline, &mut flight)).await;
+        let call = Call { retry: self.retry(), ..Call::once(0, deadline) };
+        let sent = timeout_at(deadline, self.send(call, &mut request, &mut flight)).await;
         match sent {
             Err(_) => Err(self.late(flight, within >= self.options.blame_after)),
             Ok(Err(error)) => Err(error),
@@ -55,46 +63,63 @@ impl Cluster {
         }
     }
 
-    /// Sends `request` over the connections of `worker` and waits for the head of the response, without a limit of its
-    /// own: the instance is told what is left until `deadline`, and it is the caller who waits no longer; see
-    /// [`late`](Self::late).
+    /// Sends `request` and waits for the head of the response, without a limit of its own; see [`late`](Self::late).
     ///
-    /// A request goes to another instance if a connection fails, and is sent again only if nothing of it can have
-    /// arrived, or if it is idempotent without a body and a kept connection broke. Errors are those of the TRL1003 to
-    /// TRL1008 group.
+    /// A connection that cannot be made is tried on another instance, `connect_retries` times, and a kept connection
+    /// that turns out to be dead is replaced once, if nothing of the request can have arrived or if it is idempotent.
+    /// What else is sent again is for the policy of the `call` to say. Errors are those of the TRL1003 to TRL1008
+    /// group, and TRL1014 where a limit of the cluster is reached.
     pub async fn send(
         &self,
-        worker: usize,
+        call: Call<'_>,
         request: &mut Request<Outgoing>,
-        deadline: Instant,
         flight: &mut Flight,
     ) -> Result<Reply> {
-        let members = self.members(worker);
+        self.enter(flight)?;
+        if call.retry.is_some() {
+            self.shard(call.worker).requests.fetch_add(1, Ordering::Relaxed);
+        }
+        let members = self.members(call.worker);
         let mut tried = Tried::default();
-        let mut last = None;
+        let mut next = self.choose(&members, call.hash, &mut tried)?;
+        let (mut others, mut repeats) = (0, 0);
         loop {
-            let attempt = match self.choose(&members, None, &mut tried) {
-                Ok(attempt) => attempt,
-                // Nobody left: the failed connection is the better explanation.
-                Err(nobody) => return Err(last.unwrap_or(nobody)),
-            };
             flight.attempts += 1;
-            let attempt = flight.attempt.insert(attempt);
-            let pool = &attempt.member().pool;
-            let lease = match pool.take() {
-                Some(lease) => Ok(lease),
-                None => pool.connect().await,
+            let attempt = flight.attempt.insert(next);
+            let failed = match self.attempt(&call, request, attempt).await {
+                Ok(reply) => match self.unwanted(&call, request, reply) {
+                    Ok(reply) => return Ok(self.arrived(flight, reply)),
+                    Err(failed) => failed,
+                },
+                Err(failed) => failed,
             };
-            match lease {
-                Ok(lease) => return self.exchange(lease, request, deadline, attempt).await,
-                Err(error) => {
-                    attempt.verdict(Outcome::Failure, now());
-                    last = Some(self.error(codes::CONNECT_FAILED, "does not accept connections").because(error));
+            if failed.is_unconnected()
+                && others < self.options.connect_retries
+                && let Ok(other) = self.choose(&members, call.hash, &mut tried)
+            {
+                others += 1;
+                self.counters.retries.fetch_add(1, Ordering::Relaxed);
+                next = other;
+                continue;
+            }
+            let Some(after) = self.again(&call, request.method(), &failed, repeats) else {
+                return failed.outcome.map(|reply| self.arrived(flight, reply));
+            };
+            repeats += 1;
+            attempt.rest();
+            // An answer that is thrown away is let go of before the wait.
+            let last = failed.outcome.err();
+            if !after.is_zero() {
+                sleep(after).await;
+            }
+            next = match self.choose(&members, call.hash, &mut tried) {
+                Ok(other) => other,
+                // All have been asked: then the same one once more.
+                Err(_) => {
+                    tried = Tried::default();
+                    self.choose(&members, call.hash, &mut tried).map_err(|nobody| last.unwrap_or(nobody))?
                 }
-            }
-            if flight.attempts > self.options.connect_retries {
-                return Err(last.unwrap_or_else(|| self.error(codes::CONNECT_FAILED, "cannot be reached")));
-            }
+            };
         }
     }
 
@@ -102,7 +127,10 @@ impl Cluster {
     /// enough to answer.
     pub fn late(&self, mut flight: Flight, blame: bool) -> Error {
         if let Some(attempt) = &mut flight.attempt {
-            attempt.verdict(if blame { Outcome::Failure } else { Outcome::Ignored }, now());
+            self.learn(attempt, if blame { Ending::Failure } else { Ending::Nothing });
+        }
+        if blame {
+            flight.took(true, now());
         }
         self.error(codes::UPSTREAM_TIMEOUT, "did not answer in time")
     }
@@ -112,92 +140,27 @@ impl Cluster {
         within >= self.options.blame_after
     }
 
-    /// One request over `lease`, or over a new connection when a kept one was dead on arrival.
-    async fn exchange(
-        &self,
-        mut lease: Lease,
-        request: &mut Request<Outgoing>,
-        deadline: Instant,
-        attempt: &mut Attempt,
-    ) -> Result<Reply> {
-        let member = std::sync::Arc::clone(attempt.member());
-        loop {
-            let left = deadline.saturating_duration_since(Instant::now());
-            request::address(request, &member, left)?;
-            let reused = lease.reused;
-            let failed = match member.pool.send(lease, request).await {
-                Ok(reply) => {
-                    attempt.verdict(Outcome::Success, now());
-                    return Ok(reply);
-                }
-                Err(failed) => failed,
-            };
-            // RFC 9110, section 9.2.2: idempotent methods may be repeated.
-            let again = match failed {
-                SendError::Unsent(_) => true,
-                SendError::Reset(_) => request.method().is_idempotent() && request.body().again().is_some(),
-                _ => false,
-            };
-            if !(reused && again) {
-                return Err(self.failed(failed, attempt));
-            }
-            lease = match member.pool.connect().await {
-                Ok(lease) => lease,
-                Err(error) => return Err(self.gone(error.into(), attempt)),
-            };
-        }
+    fn enter(&self, flight: &mut Flight) -> Result<()> {
+        let Some(limit) = &self.limit else { return Ok(()) };
+        flight.enter(limit, now()).map_err(|full| {
+            self.counters.over_limit.fetch_add(1, Ordering::Relaxed);
+            self.error(codes::OVERLOADED, "has as many requests under way as it may")
+                .retry(Retry::After(full.retry_after))
+        })
     }
 
-    fn failed(&self, failed: SendError, attempt: &mut Attempt) -> Error {
-        match failed {
-            SendError::Unsent(source) => return self.gone(source, attempt),
-            SendError::Body(source) => {
-                // The request's own body failed: the client went away or sent too much.
-                attempt.verdict(Outcome::Ignored, now());
-                let (code, what) = if crate::body::is_over_limit(&*source) {
-                    (codes::BODY_TOO_LARGE, "the request body is over the limit")
-                } else {
-                    (codes::BAD_REQUEST, "the request body broke off")
-                };
-                return Error::new(code, what).because(source);
-            }
-            _ => {}
+    fn arrived(&self, flight: &Flight, reply: Reply) -> Reply {
+        if self.limit.is_some() {
+            let is_overloaded = match &reply {
+                Reply::Answer(response) => matches!(response.status().as_u16(), 503 | 504),
+                Reply::Switched(..) => false,
+            };
+            flight.took(is_overloaded, now());
         }
-        attempt.verdict(Outcome::Failure, now());
-        match failed {
-            SendError::Invalid(source) => {
-                self.error(codes::UPSTREAM_INVALID, "sent an answer that is not valid HTTP").because(source)
-            }
-            other => self.error(codes::UPSTREAM_RESET, "broke the connection before it answered").because(other),
-        }
+        reply
     }
 
-    /// Nothing was sent, and the instance does not take a new connection either.
-    fn gone(&self, source: BoxError, attempt: &mut Attempt) -> Error {
-        attempt.verdict(Outcome::Failure, now());
-        self.error(codes::CONNECT_FAILED, "closed the connection before the request was sent").because(source)
-    }
-
-    fn error(&self, code: Code, what: &str) -> Error {
+    pub(super) fn error(&self, code: Code, what: &str) -> Error {
         Error::new(code, format!("{} {what}", self.name)).with("service", self.name.as_str())
     }
-}
-
-impl Flight {
-    /// Counts the request as load until its answer has been read, or given up.
-    pub fn until_read(self, body: crate::Received) -> crate::Received {
-        match self.attempt {
-            Some(attempt) => body.counted(attempt),
-            None => body,
-        }
-    }
-
-    /// What counts the request as load until it is dropped: for a tunnel, say.
-    pub fn until_dropped(self) -> Option<Attempt> {
-        self.attempt
-    }
-}
-
-fn now() -> std::time::Instant {
-    Instant::now().into_std()
 }

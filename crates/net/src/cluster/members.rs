@@ -1,21 +1,26 @@
-//! The instances of a cluster with what is remembered of each.
+//! The instances of a cluster as one worker sees them.
 
 use std::sync::atomic::{AtomicU32, Ordering};
-use std::sync::{Arc, Mutex, PoisonError};
-use std::time::Instant;
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::time::Duration;
 
 use http::HeaderValue;
 use http::uri::Authority;
 use trellis_core::{Endpoint, EndpointWatch};
-use trellis_resilience::breaker::{Admission, Breaker, BreakerOptions, Outcome};
-use trellis_resilience::{Balancer, BalancerOptions, Slot};
+use trellis_resilience::{Balancer, BalancerOptions, PeakEwma, Policy, Slot};
 
 use super::ClusterOptions;
+use super::shared::{Known, Newest, Shared, is_same};
 use crate::client::{Pool, PoolOptions};
 
 /// One worker's view of a cluster: its own snapshot, its own connections and its own counts, so that workers do not wait
 /// for each other's cache lines.
-pub(super) struct Shard(Mutex<View>);
+#[repr(align(128))]
+pub(super) struct Shard {
+    view: Mutex<View>,
+    /// Requests that the retry budget has not heard of yet.
+    pub(super) requests: AtomicU32,
+}
 
 struct View {
     watch: EndpointWatch,
@@ -27,12 +32,13 @@ struct View {
 /// One snapshot of a cluster's members, in the order of the endpoint set it was made from.
 pub(super) struct Members {
     pub(super) list: Vec<Arc<Member>>,
-    pub(super) balancer: Balancer,
+    pub(super) balancer: Arc<Balancer>,
 }
 
 /// One instance as a worker sees it, for as long as it keeps its address.
 #[derive(Debug)]
 pub(super) struct Member {
+    /// Its weight and zone are those that it began with; the balancer knows the present ones.
     pub(super) endpoint: Endpoint,
     /// What all workers know of it.
     pub(super) shared: Arc<Shared>,
@@ -40,35 +46,24 @@ pub(super) struct Member {
     /// The address as it is said to the instance: in a `Host` header, or in a whole URI.
     pub(super) host: Option<HeaderValue>,
     pub(super) authority: Option<Authority>,
+    /// How soon it answers, if it is chosen by that.
+    pub(super) ewma: Option<PeakEwma>,
     outstanding: AtomicU32,
 }
 
-/// What is remembered of an instance, whoever asked it.
-#[derive(Debug)]
-pub(super) struct Shared {
-    pub(super) endpoint: Endpoint,
-    pub(super) breaker: Breaker,
-}
-
-/// What all workers know of the members of a cluster.
-#[derive(Debug, Default)]
-pub(super) struct Known(Mutex<Vec<Arc<Shared>>>);
-
-/// A request on its way to a member. Dropped without a verdict (the client went away) it counts neither for nor
-/// against the member.
-#[derive(Debug)]
-pub struct Attempt {
-    member: Arc<Member>,
-    admission: Option<Admission>,
-}
+/// The time in which an old answer loses most of its weight, and what is expected of an instance that has not answered
+/// yet.
+const EWMA_DECAY: Duration = Duration::from_secs(10);
+const EWMA_FIRST: Duration = Duration::from_millis(30);
 
 // === impl Shard ===
 
 impl Shard {
     pub(super) fn new(mut watch: EndpointWatch, options: &BalancerOptions) -> Self {
         watch.mark_changed();
-        let members = Arc::new(Members::new(Vec::new(), options));
-        Self(Mutex::new(View { watch, read: false, members }))
+        let balancer = Arc::new(Balancer::new(options, &[]));
+        let members = Arc::new(Members { list: Vec::new(), balancer });
+        Self { view: Mutex::new(View { watch, read: false, members }), requests: AtomicU32::new(0) }
     }
 
     /// The members of the newest snapshot.
@@ -78,107 +73,99 @@ impl Shard {
         options: &ClusterOptions,
         pool: &Arc<PoolOptions>,
     ) -> Arc<Members> {
-        let mut view = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        let mut view = self.view();
         // A watch whose sender is gone keeps its last value.
         if view.watch.has_changed().unwrap_or(!view.read) {
-            let set = Arc::clone(&view.watch.borrow_and_update());
-            let shared = known.update(&set.endpoints, &options.breaker);
-            let member = |shared: Arc<Shared>| {
-                let same = view.members.list.iter().find(|member| member.endpoint == shared.endpoint);
-                same.cloned().unwrap_or_else(|| Arc::new(Member::new(shared, pool)))
-            };
-            let list = shared.into_iter().map(member).collect();
-            view.members = Arc::new(Members::new(list, &options.balancer));
+            let now = tokio::time::Instant::now().into_std();
+            let newest = known.update(&mut view.watch, options, now);
+            view.members = Arc::new(Members::new(&newest, &view.members.list, options, pool));
             view.read = true;
         }
         Arc::clone(&view.members)
     }
 
+    /// Requests since the last time.
+    pub(super) fn take_requests(&self) -> u32 {
+        // Most of the time another worker's count is looked at: then this is a load and no store.
+        if self.requests.load(Ordering::Relaxed) == 0 { 0 } else { self.requests.swap(0, Ordering::Relaxed) }
+    }
+
     pub(super) fn current(&self) -> Arc<Members> {
-        Arc::clone(&self.0.lock().unwrap_or_else(PoisonError::into_inner).members)
+        Arc::clone(&self.view().members)
+    }
+
+    fn view(&self) -> MutexGuard<'_, View> {
+        self.view.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
 
 // === impl Members ===
 
 impl Members {
-    fn new(list: Vec<Arc<Member>>, options: &BalancerOptions) -> Self {
-        let slots: Vec<_> = list.iter().map(|member| member.slot()).collect();
+    fn new(
+        newest: &Newest,
+        before: &[Arc<Member>],
+        options: &ClusterOptions,
+        pool: &Arc<PoolOptions>,
+    ) -> Self {
+        let member = |shared: &Arc<Shared>| {
+            let same = before.iter().find(|member| is_same(&member.endpoint, &shared.endpoint));
+            let same = same.filter(|member| Arc::ptr_eq(&member.shared, shared));
+            same.cloned().unwrap_or_else(|| {
+                let by_latency = options.balancer.policy == Policy::PeakEwma;
+                Arc::new(Member::new(Arc::clone(shared), pool, by_latency))
+            })
+        };
         // Each worker and each snapshot begins at another turn, or the first member would get all the first requests.
-        let balancer = Balancer::new(options, &slots).at_turn(fastrand::u64(..));
-        Self { list, balancer }
+        let turn =
+            || Balancer::new(&options.balancer, &slots(&newest.set.endpoints)).at_turn(fastrand::u64(..));
+        let balancer = newest.table.clone().unwrap_or_else(|| Arc::new(turn()));
+        Self { list: newest.list.iter().map(member).collect(), balancer }
     }
 }
 
-// === impl Known ===
-
-impl Known {
-    /// What is known of each of `endpoints`, in their order. What is not among them any more is forgotten.
-    fn update(&self, endpoints: &[Endpoint], breaker: &BreakerOptions) -> Vec<Arc<Shared>> {
-        let mut known = self.0.lock().unwrap_or_else(PoisonError::into_inner);
-        let shared = |endpoint: &Endpoint| {
-            let same = known.iter().find(|shared| shared.endpoint == *endpoint);
-            same.cloned().unwrap_or_else(|| {
-                Arc::new(Shared { endpoint: endpoint.clone(), breaker: Breaker::new(*breaker) })
-            })
-        };
-        let next: Vec<_> = endpoints.iter().map(shared).collect();
-        known.clone_from(&next);
-        next
-    }
+/// Endpoints as a balancer sees them.
+pub(super) fn slots(endpoints: &[Endpoint]) -> Vec<Slot<'_>> {
+    endpoints
+        .iter()
+        .map(|endpoint| Slot {
+            id: endpoint.id.as_str(),
+            weight: endpoint.weight,
+            zone: endpoint.zone.as_deref(),
+        })
+        .collect()
 }
 
 // === impl Member ===
 
 impl Member {
-    fn new(shared: Arc<Shared>, options: &Arc<PoolOptions>) -> Self {
+    fn new(shared: Arc<Shared>, options: &Arc<PoolOptions>, by_latency: bool) -> Self {
         // Copies of this worker's own: a shared count of references would be fought over with every request.
         let text = &*shared.endpoint.authority;
+        let pool = match &shared.limit {
+            Some(limit) => Pool::limited(text.into(), Arc::clone(options), Arc::clone(limit)),
+            None => Pool::new(text.into(), Arc::clone(options)),
+        };
         Self {
-            pool: Pool::new(text.into(), Arc::clone(options)),
+            pool,
             host: HeaderValue::from_str(text).ok(),
             authority: text.parse().ok(),
             endpoint: shared.endpoint.clone(),
             shared,
+            ewma: by_latency.then(|| PeakEwma::new(EWMA_DECAY, EWMA_FIRST)),
             outstanding: AtomicU32::new(0),
         }
-    }
-
-    fn slot(&self) -> Slot<'_> {
-        let Endpoint { id, weight, zone, .. } = &self.endpoint;
-        Slot { id: id.as_str(), weight: *weight, zone: zone.as_deref() }
     }
 
     pub(super) fn outstanding(&self) -> u32 {
         self.outstanding.load(Ordering::Relaxed)
     }
-}
 
-// === impl Attempt ===
-
-impl Attempt {
-    pub(super) fn new(member: Arc<Member>, admission: Admission) -> Self {
-        member.outstanding.fetch_add(1, Ordering::Relaxed);
-        Self { member, admission: Some(admission) }
+    pub(super) fn begin(&self) {
+        self.outstanding.fetch_add(1, Ordering::Relaxed);
     }
 
-    pub(super) fn member(&self) -> &Arc<Member> {
-        &self.member
-    }
-
-    /// Tells the breaker how it went; the load is counted until the attempt is dropped.
-    pub(super) fn verdict(&mut self, outcome: Outcome, now: Instant) {
-        if let Some(admission) = self.admission.take() {
-            self.member.shared.breaker.record(admission, outcome, now);
-        }
-    }
-}
-
-impl Drop for Attempt {
-    fn drop(&mut self) {
-        self.member.outstanding.fetch_sub(1, Ordering::Relaxed);
-        if self.admission.is_some() {
-            self.verdict(Outcome::Ignored, tokio::time::Instant::now().into_std());
-        }
+    pub(super) fn end(&self) {
+        self.outstanding.fetch_sub(1, Ordering::Relaxed);
     }
 }

@@ -1,45 +1,38 @@
 //! A service as one thing to call: snapshot of its endpoints -> balancer -> breaker -> connection -> request.
 
+mod attempt;
 mod call;
+mod exchange;
+mod health;
+mod learn;
 mod members;
+mod raw;
+mod options;
+mod report;
 mod request;
+mod retry;
+mod shared;
 mod target;
 
 use std::sync::Arc;
-use std::time::Duration;
+use std::sync::atomic::AtomicBool;
 
 use http::Response;
-use trellis_core::model::Gateway;
 use trellis_core::{EndpointWatch, InstanceId, ServiceName};
-use trellis_resilience::breaker::BreakerOptions;
-use trellis_resilience::{BalancerOptions, Policy};
+use trellis_resilience::{ConcurrencyLimit, RetryBudget, RetryPolicy};
+use trellis_runtime::Shutdown;
 
-use crate::client::PoolOptions;
 use crate::Body;
-use members::{Known, Shard};
+use crate::client::PoolOptions;
+use members::Shard;
+use report::Counters;
+use shared::Known;
 
-pub use call::Flight;
-pub use members::Attempt;
-
-/// How a cluster is called.
-#[derive(Debug, Clone)]
-pub struct ClusterOptions {
-    /// How an instance is chosen.
-    pub balancer: BalancerOptions,
-    /// When an instance is left alone. Each has a breaker of its own. Only what keeps an answer from coming counts as
-    /// a failure (no connection, a broken one, a timeout): an answer, whatever its status, shows that the instance
-    /// lives, and a service that says 503 for one operation may serve all others.
-    pub breaker: BreakerOptions,
-    /// Most other instances that are tried after a connection fails.
-    pub connect_retries: u32,
-    /// An instance that had less time than this to answer is not blamed for a timeout: a caller that allows a
-    /// millisecond must not open a breaker for everybody.
-    pub blame_after: Duration,
-    /// Connections to an instance.
-    pub pool: PoolOptions,
-    /// Threads that call it, each with connections of its own.
-    pub workers: usize,
-}
+pub use attempt::{Attempt, Flight};
+pub use call::Call;
+pub use health::{HealthOptions, Question};
+pub use options::ClusterOptions;
+pub use report::{ClusterReport, MemberReport};
 
 /// Calls a service or a fixed set of addresses. The state of an instance (breaker, load, connections) lives as long as
 /// the instance stays in the endpoint set.
@@ -47,8 +40,15 @@ pub struct Cluster {
     name: ServiceName,
     options: ClusterOptions,
     pool: Arc<PoolOptions>,
-    known: Known,
+    known: Arc<Known>,
     shards: Box<[Shard]>,
+    endpoints: EndpointWatch,
+    limit: Option<ConcurrencyLimit>,
+    budget: RetryBudget,
+    counters: Counters,
+    is_watched: AtomicBool,
+    /// Given when nobody calls it any more.
+    gone: Shutdown,
 }
 
 /// A response and how it was got.
@@ -65,12 +65,18 @@ pub struct Answer {
 impl Cluster {
     /// A cluster over what `endpoints` shows. `name` appears in errors.
     pub fn new(name: ServiceName, endpoints: &EndpointWatch, options: ClusterOptions) -> Self {
-        let shards = (0..options.workers.max(1)).map(|_| Shard::new(endpoints.clone(), &options.balancer)).collect();
+        let shard = |_| Shard::new(endpoints.clone(), &options.balancer);
         Self {
             name,
             pool: Arc::new(options.pool.clone()),
-            known: Known::default(),
-            shards,
+            known: Arc::new(Known::new(&options, learn::now())),
+            shards: (0..options.workers.max(1)).map(shard).collect(),
+            endpoints: endpoints.clone(),
+            limit: options.concurrency.map(ConcurrencyLimit::new),
+            budget: RetryBudget::new(options.budget),
+            counters: Counters::default(),
+            is_watched: AtomicBool::new(false),
+            gone: Shutdown::new(),
             options,
         }
     }
@@ -78,6 +84,11 @@ impl Cluster {
     /// Its name.
     pub fn name(&self) -> &ServiceName {
         &self.name
+    }
+
+    /// When a request is sent again, for callers that have no policy of their own.
+    pub fn retry(&self) -> Option<&RetryPolicy> {
+        self.options.retry.as_deref()
     }
 
     /// Closes what is idle, so that a server that waits for its connections can stop.
@@ -113,26 +124,9 @@ impl Cluster {
     }
 }
 
-impl From<&Gateway> for ClusterOptions {
-    fn from(model: &Gateway) -> Self {
-        Self {
-            balancer: BalancerOptions { policy: Policy::LeastRequest, ..BalancerOptions::default() },
-            breaker: BreakerOptions::from(&model.breaker),
-            connect_retries: model.connect_retries,
-            blame_after: Duration::from_secs(1).min(model.timeout.0),
-            pool: PoolOptions {
-                connect_timeout: model.connect_timeout.into(),
-                max_idle: model.max_idle_connections as usize,
-                ..PoolOptions::default()
-            },
-            workers: 1,
-        }
-    }
-}
-
-impl Default for ClusterOptions {
-    fn default() -> Self {
-        Self::from(&Gateway::default())
+impl Drop for Cluster {
+    fn drop(&mut self) {
+        self.gone.trigger();
     }
 }
 

@@ -2,15 +2,18 @@
 
 use std::time::Duration;
 
-use http::header::HOST;
+use http::header::{CONTENT_TYPE, HOST};
 use http::uri::{PathAndQuery, Scheme};
-use http::{HeaderValue, Request, Uri, Version};
+use http::{HeaderName, HeaderValue, Request, Uri, Version};
 use trellis_core::error::Result;
 use trellis_core::{Error, codes, headers};
+use trellis_resilience::Deadline;
 
 use super::members::Member;
 use crate::Outgoing;
 use crate::client::Protocol;
+
+const GRPC_TIMEOUT: HeaderName = HeaderName::from_static("grpc-timeout");
 
 /// Addresses `request` to `member`, and says how much time is left for it.
 pub(super) fn address(request: &mut Request<Outgoing>, member: &Member, left: Duration) -> Result<()> {
@@ -35,8 +38,20 @@ pub(super) fn address(request: &mut Request<Outgoing>, member: &Member, left: Du
             request.headers_mut().remove(HOST);
         }
     }
-    request.headers_mut().insert(headers::TIMEOUT_MS, HeaderValue::from(left.as_millis() as u64));
+    // What is left of the last millisecond is not nothing: 0 would say that the time is over.
+    let millis = (left.as_millis() as u64).max(u64::from(!left.is_zero()));
+    request.headers_mut().insert(headers::TIMEOUT_MS, HeaderValue::from(millis));
+    if is_grpc(request)
+        && let Ok(value) = HeaderValue::try_from(Deadline::grpc_value(left))
+    {
+        request.headers_mut().insert(GRPC_TIMEOUT, value);
+    }
     Ok(())
+}
+
+fn is_grpc(request: &Request<Outgoing>) -> bool {
+    let media_type = request.headers().get(CONTENT_TYPE);
+    media_type.is_some_and(|value| value.as_bytes().starts_with(b"application/grpc"))
 }
 
 fn path(uri: &Uri) -> PathAndQuery {

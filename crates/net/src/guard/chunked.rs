@@ -15,12 +15,21 @@ pub(super) struct Chunks {
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 enum At {
     /// The digits of a size.
-    Size { value: u64, digits: u8 },
+    Size {
+        value: u64,
+        digits: u8,
+    },
     /// What a sender may add to a size; nobody reads it.
-    Extension { size: u64 },
+    Extension {
+        size: u64,
+    },
     /// The LF after a size.
-    SizeEnd { size: u64 },
-    Data { left: u64 },
+    SizeEnd {
+        size: u64,
+    },
+    Data {
+        left: u64,
+    },
     DataCr,
     DataLf,
     /// The beginning of a trailer line.

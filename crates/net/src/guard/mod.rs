@@ -1,4 +1,4 @@
-//! A strict look at HTTP/1.1 requests before they are parsed.
+//! A strict look at what clients send before it is parsed: at HTTP/1.1 requests, and at HTTP/2 frames (`frames`).
 //!
 //! The parser behind it forgives what other parsers on the way read differently: a bare LF as the end of a line, a
 //! Content-Length beside a Transfer-Encoding, the same length twice. Whoever can make two servers disagree on where a
@@ -6,6 +6,8 @@
 //! one reading only (RFC 9112, sections 2.2, 5.2, 6.3 and 11.2).
 
 mod chunked;
+mod framed;
+mod frames;
 mod scan;
 #[cfg(test)]
 mod tests;
@@ -21,6 +23,7 @@ use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
 use tokio::time::{Instant, Sleep, sleep};
 use tracing::debug;
 
+pub(crate) use framed::Framed;
 pub(crate) use scan::{Expects, Scanner};
 
 /// What makes a request ambiguous.
@@ -52,6 +55,11 @@ pub(crate) enum Ambiguity {
     Chunk,
 }
 
+/// More of something than anybody needs.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
+#[error("more than anybody needs")]
+pub(crate) struct Excess;
+
 pin_project! {
     /// Reads through a [`Scanner`]. What it refuses is replaced by bytes that no parser takes, so that the one behind it
     /// answers 400 and closes, wherever in a request it stands. A client that has begun something and does not go on
@@ -76,6 +84,9 @@ pub(crate) struct Patience {
 
 /// NUL is valid nowhere in a head, nor in the framing of a chunk; the rest lets the parser see that nothing follows.
 const REFUSED: &[u8] = b"\0\r\n\r\n";
+
+/// Answers up to this size are written in one piece.
+const SMALL: usize = 1024;
 
 /// A timer, made when it is first needed.
 #[derive(Debug, Default)]
@@ -161,7 +172,19 @@ impl<S: AsyncWrite> AsyncWrite for Guarded<S> {
         cx: &mut Context<'_>,
         parts: &[io::IoSlice<'_>],
     ) -> Poll<io::Result<usize>> {
-        self.project().stream.poll_write_vectored(cx, parts)
+        let stream = self.project().stream;
+        let total: usize = parts.iter().map(|part| part.len()).sum();
+        if total > SMALL {
+            return stream.poll_write_vectored(cx, parts);
+        }
+        // The usual answer is a short head and a short body: to put them together costs less than what the kernel takes
+        // for two pieces.
+        let (mut whole, mut at) = ([0; SMALL], 0);
+        for part in parts {
+            whole[at..at + part.len()].copy_from_slice(part);
+            at += part.len();
+        }
+        stream.poll_write(cx, &whole[..total])
     }
 
     fn is_write_vectored(&self) -> bool {

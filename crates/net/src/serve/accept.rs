@@ -11,6 +11,7 @@ use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 use tracing::{debug, warn};
 
 use super::ACCEPT_PAUSE;
+use super::turns::Turn;
 
 /// A new connection; its slot is free again when this is dropped.
 pub(crate) struct Accepted {
@@ -23,6 +24,7 @@ pub(crate) struct Accepted {
 pub(crate) async fn until(
     listener: &TcpListener,
     slots: &Arc<Semaphore>,
+    turn: &Turn,
     stop: impl Future<Output = ()>,
     take: &mut impl FnMut(Accepted),
 ) {
@@ -31,7 +33,10 @@ pub(crate) async fn until(
         let accepted = tokio::select! {
             biased;
             () = &mut stop => return,
-            accepted = accept(listener, slots) => accepted,
+            accepted = async {
+                turn.comes().await;
+                accept(listener, slots).await
+            } => accepted,
         };
         match accepted {
             Ok(accepted) => take(accepted),

@@ -3,6 +3,7 @@
 use std::future::Future;
 use std::net::SocketAddr;
 use std::pin::Pin;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::task::{Context, Poll};
 
@@ -15,6 +16,8 @@ pub struct Client {
     pub peer: SocketAddr,
     /// The connection is over TLS.
     pub secure: bool,
+    /// No request is taken after the next.
+    finishing: AtomicBool,
     /// A timer that was used and may be used again.
     timer: Mutex<Option<Pin<Box<Sleep>>>>,
 }
@@ -29,7 +32,15 @@ pub struct Alarm {
 
 impl Client {
     pub(super) fn new(peer: SocketAddr, secure: bool) -> Self {
-        Self { peer, secure, timer: Mutex::default() }
+        Self { peer, secure, finishing: AtomicBool::new(false), timer: Mutex::default() }
+    }
+
+    pub(super) fn finish(&self) {
+        self.finishing.store(true, Ordering::Relaxed);
+    }
+
+    pub(super) fn is_finishing(&self) -> bool {
+        self.finishing.load(Ordering::Relaxed)
     }
 
     /// An alarm for `deadline`.

@@ -4,23 +4,24 @@ use std::convert::Infallible;
 use std::future::{Future, poll_fn};
 use std::pin::{Pin, pin};
 use std::sync::Arc;
-use std::task::Poll;
+use std::task::{Context, Poll};
 use std::time::Duration;
 
-use http::Request;
+use http::header::CONNECTION;
+use http::{HeaderValue, Request, StatusCode};
 use hyper::body::Incoming;
 use hyper::server::conn::{http1, http2};
 use hyper::service::service_fn;
 use hyper_util::rt::{TokioExecutor, TokioIo, TokioTimer};
 use tokio::io::{AsyncRead, AsyncReadExt, AsyncWrite};
-use tokio::time::timeout;
+use tokio::time::{Sleep, sleep, timeout};
 use tracing::debug;
 
 use super::accept::Accepted;
 use super::drain::{Drain, Place, Wanted};
 use super::{Client, Handler, ServeOptions, Server};
 use crate::BoxError;
-use crate::guard::{Guarded, Patience};
+use crate::guard::{Framed, Guarded, Patience};
 use crate::prefixed::{Prefix, Prefixed};
 use crate::tls::ALPN_H2;
 
@@ -30,6 +31,7 @@ pub(super) struct Builders {
     http2: http2::Builder<TokioExecutor>,
     max_head: usize,
     patience: Patience,
+    linger: Duration,
 }
 
 /// What an HTTP/2 client begins with (RFC 9113, section 3.4).
@@ -62,7 +64,7 @@ impl Builders {
             .keep_alive_timeout(PING_TIMEOUT)
             .enable_connect_protocol();
         let patience = Patience { head: options.header_timeout, body: options.stall_timeout };
-        Self { http1, http2, max_head: max_head as usize, patience }
+        Self { http1, http2, max_head: max_head as usize, patience, linger: options.linger }
     }
 }
 
@@ -76,7 +78,7 @@ impl<H: Handler> Server<H> {
     ) -> impl Future<Output = ()> + Send + 'static {
         let Accepted { stream, peer, slot } = accepted;
         let (handler, tls, builders) = (self.handler.clone(), self.tls.clone(), Arc::clone(builders));
-        let place = drain.place();
+        let (place, taken) = (drain.place(), self.turn.take());
         async move {
             let client = Arc::new(Client::new(peer, tls.is_some()));
             let one = Connection { handler, builders: &builders, client, place };
@@ -94,7 +96,7 @@ impl<H: Handler> Server<H> {
             if let Err(error) = served {
                 debug!(%peer, error = trellis_core::error::chain(&*error), "connection ended");
             }
-            drop(slot);
+            drop((slot, taken));
         }
     }
 }
@@ -151,13 +153,32 @@ impl<H: Handler> Connection<'_, H> {
     {
         let Self { handler, builders, client, place } = self;
         let guarded = Guarded::new(stream, builders.max_head, builders.patience);
+        let serving = Arc::clone(&client);
         let service = service_fn(move |request: Request<Incoming>| {
-            let answer = handler.handle(request, Arc::clone(&client));
-            async move { Ok::<_, Infallible>(answer.await) }
+            let (answer, client) = (handler.handle(request, Arc::clone(&serving)), Arc::clone(&serving));
+            async move {
+                let mut answer = answer.await;
+                if client.is_finishing() && answer.status() != StatusCode::SWITCHING_PROTOCOLS {
+                    answer.headers_mut().insert(CONNECTION, HeaderValue::from_static("close"));
+                }
+                Ok::<_, Infallible>(answer)
+            }
         });
-        let connection =
-            builders.http1.serve_connection(TokioIo::new(guarded), service).with_upgrades();
-        run(connection, place, |connection| connection.graceful_shutdown()).await
+        let connection = builders.http1.serve_connection(TokioIo::new(guarded), service).with_upgrades();
+        // A client may be about to use a connection that has been quiet; to close it then is to lose its request. So it
+        // is told with the next answer, and only who asks for nothing for a while is closed upon.
+        let linger = builders.linger;
+        let mut lingering: Option<Pin<Box<Sleep>>> = None;
+        run(connection, place, move |connection, cx| {
+            client.finish();
+            let sleep = lingering.get_or_insert_with(|| Box::pin(sleep(linger)));
+            let over = linger.is_zero() || sleep.as_mut().poll(cx).is_ready();
+            if over {
+                connection.graceful_shutdown();
+            }
+            over
+        })
+        .await
     }
 
     async fn http2<S>(self, stream: S) -> Result<(), BoxError>
@@ -169,13 +190,22 @@ impl<H: Handler> Connection<'_, H> {
             let answer = handler.handle(request, Arc::clone(&client));
             async move { Ok::<_, Infallible>(answer.await) }
         });
-        let connection = builders.http2.serve_connection(TokioIo::new(stream), service);
-        run(connection, place, |connection| connection.graceful_shutdown()).await
+        let connection = builders.http2.serve_connection(TokioIo::new(Framed::new(stream)), service);
+        run(connection, place, |connection, _| {
+            connection.graceful_shutdown();
+            true
+        })
+        .await
     }
 }
 
-/// Runs a connection to its end, which comes earlier when we stop.
-async fn run<C>(connection: C, mut place: Place, finish: impl Fn(Pin<&mut C>)) -> Result<(), BoxError>
+/// Runs a connection to its end, which comes earlier when we stop: then `finish` is called until it says that it has
+/// told the connection.
+async fn run<C>(
+    connection: C,
+    mut place: Place,
+    mut finish: impl FnMut(Pin<&mut C>, &mut Context<'_>) -> bool,
+) -> Result<(), BoxError>
 where
     C: Future<Output = Result<(), hyper::Error>>,
 {
@@ -186,10 +216,7 @@ where
             Wanted::GoOn => {}
             Wanted::Abandon => return Poll::Ready(Ok(())),
             Wanted::Finish if told => {}
-            Wanted::Finish => {
-                told = true;
-                finish(connection.as_mut());
-            }
+            Wanted::Finish => told = finish(connection.as_mut(), cx),
         }
         connection.as_mut().poll(cx).map_err(BoxError::from)
     })

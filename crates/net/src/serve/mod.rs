@@ -5,6 +5,8 @@ mod client;
 mod connection;
 mod drain;
 mod modules;
+mod raw;
+mod turns;
 
 use std::future::Future;
 use std::sync::Arc;
@@ -24,9 +26,11 @@ use crate::BoxError;
 use crate::tls::ServerTls;
 use connection::Builders;
 use drain::Drain;
+use turns::{Turn, Turns};
 
 pub use client::{Alarm, Client};
 pub use modules::{PeerAddr, serve};
+pub use raw::serve_raw;
 
 /// Bounds of a listener.
 #[derive(Debug, Clone)]
@@ -43,6 +47,8 @@ pub struct ServeOptions {
     pub max_connections: u32,
     /// Most requests at once on one HTTP/2 connection.
     pub max_streams: u32,
+    /// How long a quiet connection may still bring a request once the shutdown is triggered; it is the last one.
+    pub linger: Duration,
     /// Longest wait for running requests once the shutdown is triggered.
     pub drain: Duration,
 }
@@ -68,6 +74,7 @@ pub struct Server<H> {
     options: Arc<ServeOptions>,
     tls: Option<Arc<ServerTls>>,
     slots: Arc<Semaphore>,
+    turn: Turn,
 }
 
 /// How long to leave a listener alone that has no descriptors left.
@@ -77,18 +84,26 @@ impl<H> Server<H> {
     /// A server that answers with `handler`.
     pub fn new(handler: H, options: ServeOptions) -> Self {
         let slots = Arc::new(Semaphore::new(options.max_connections as usize));
-        Self { handler, options: Arc::new(options), tls: None, slots }
+        Self { handler, options: Arc::new(options), tls: None, slots, turn: Turns::new(1).of(0) }
     }
 
-    /// The same bounds with another handler: for the worker that the handler belongs to.
-    #[must_use]
-    pub fn with<O>(&self, handler: O) -> Server<O> {
-        Server {
-            handler,
+    /// The same server for each of several workers, which share its bounds and take connections in turn. `handler` makes
+    /// each worker's own.
+    pub fn for_workers<O>(&self, count: usize, handler: impl Fn(usize) -> O) -> Vec<Server<O>> {
+        let turns = Turns::new(count);
+        let server = |worker| Server {
+            handler: handler(worker),
             options: Arc::clone(&self.options),
             tls: self.tls.clone(),
             slots: Arc::clone(&self.slots),
-        }
+            turn: turns.of(worker),
+        };
+        (0..count).map(server).collect()
+    }
+
+    /// Who answers.
+    pub fn handler(&self) -> &H {
+        &self.handler
     }
 
     /// The same, for a listener whose connections begin with TLS.
@@ -103,11 +118,12 @@ impl<H: Handler> Server<H> {
     pub async fn run(self, listener: TcpListener, shutdown: Shutdown) -> Result<()> {
         let (drain, options, slots) = (Drain::default(), Arc::clone(&self.options), Arc::clone(&self.slots));
         let builders = Arc::new(Builders::new(&options));
+        let turn = self.turn.clone();
         let mut take = {
             let drain = drain.clone();
             move |accepted| drop(tokio::spawn(self.connection(accepted, &builders, &drain)))
         };
-        accept::until(&listener, &slots, shutdown.triggered(), &mut take).await;
+        accept::until(&listener, &slots, &turn, shutdown.triggered(), &mut take).await;
         // What the kernel has accepted for us would be reset by closing the listener.
         accept::rest(&listener, &slots, take);
         drop(listener);
@@ -128,6 +144,7 @@ impl Default for ServeOptions {
             stall_timeout: Duration::from_secs(60),
             max_connections: 20_000,
             max_streams: 256,
+            linger: Duration::from_millis(500),
             drain: Duration::from_secs(15),
         }
     }

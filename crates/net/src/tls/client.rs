@@ -44,8 +44,8 @@ impl ClientTls {
     /// Reads all files.
     pub fn load(options: &ClientTlsOptions) -> Result<Self, TlsError> {
         let provider = Arc::new(rustls::crypto::ring::default_provider());
-        let builder =
-            ClientConfig::builder_with_provider(Arc::clone(&provider)).with_safe_default_protocol_versions()?;
+        let builder = ClientConfig::builder_with_provider(Arc::clone(&provider))
+            .with_safe_default_protocol_versions()?;
         let builder = if options.insecure {
             builder.dangerous().with_custom_certificate_verifier(Arc::new(Anybody(provider)))
         } else {
@@ -61,9 +61,8 @@ impl ClientTls {
             }
         };
         config.alpn_protocols = vec![if options.http2 { ALPN_H2 } else { ALPN_HTTP1 }.to_vec()];
-        let name = |name: &String| {
-            ServerName::try_from(name.clone()).map_err(|_| TlsError::Name(name.clone()))
-        };
+        let name =
+            |name: &String| ServerName::try_from(name.clone()).map_err(|_| TlsError::Name(name.clone()));
         let server_name = options.server_name.as_ref().map(name).transpose()?;
         Ok(Self { connector: TlsConnector::from(Arc::new(config)), server_name })
     }

@@ -67,10 +67,8 @@ async fn nobody_there_is_said_at_once() {
 #[tokio::test]
 async fn an_answer_that_does_not_come_is_a_timeout() {
     let silent = raw(async |mut stream| while head(&mut stream).await.is_some() {}).await;
-    let error = cluster(&[silent])
-        .call(request(Method::GET, "/"), Duration::from_millis(50))
-        .await
-        .unwrap_err();
+    let error =
+        cluster(&[silent]).call(request(Method::GET, "/"), Duration::from_millis(50)).await.unwrap_err();
     assert_eq!(error.code(), codes::UPSTREAM_TIMEOUT);
 }
 

@@ -81,3 +81,21 @@ async fn a_connection_over_the_limit_waits_for_its_turn() {
     drop(first);
     assert!(tokio::time::timeout(LONG, head(&mut second)).await.unwrap().is_some());
 }
+
+#[tokio::test]
+async fn a_request_on_a_quiet_connection_is_answered_while_we_stop_and_is_the_last() {
+    let options = ServeOptions { linger: LONG, ..ServeOptions::default() };
+    let server = server(options, async |_| Response::new(Body::from("ok"))).await;
+    let mut kept = TcpStream::connect(server.address).await.unwrap();
+    say(&mut kept, "GET / HTTP/1.1\r\nhost: x\r\n\r\n").await;
+    assert!(head(&mut kept).await.is_some_and(|head| !head.contains("connection: close")));
+    let mut body = [0; 2];
+    tokio::io::AsyncReadExt::read_exact(&mut kept, &mut body).await.unwrap();
+    server.shutdown.trigger();
+    while TcpStream::connect(server.address).await.is_ok() {
+        tokio::task::yield_now().await;
+    }
+    say(&mut kept, "GET / HTTP/1.1\r\nhost: x\r\n\r\n").await;
+    assert!(head(&mut kept).await.is_some_and(|head| head.contains("connection: close")));
+    server.done.await.unwrap();
+}

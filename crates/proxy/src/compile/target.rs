@@ -6,6 +6,7 @@ use std::time::Duration;
 use http::{HeaderValue, StatusCode};
 use trellis_core::ServiceName;
 use trellis_core::model;
+use trellis_resilience::RetryPolicy;
 
 use super::Compiler;
 use super::matchers::Asked;
@@ -76,10 +77,10 @@ impl<'m> Compiler<'m> {
 
     fn forward(&mut self, at: &str, route: &'m model::Route, known: Option<&Known<'_>>) -> Option<Forward> {
         let before = self.mistakes.len();
-        let retry = route.retry.clone().map(Arc::new);
-        if let Some(retry) = &retry {
+        if let Some(retry) = &route.retry {
             self.retry(&format!("{at}.retry"), retry);
         }
+        let retry = route.retry.as_ref().map(|retry| Arc::new(RetryPolicy::from(retry)));
         let mut split = Vec::new();
         if route.split.is_empty() {
             let to = (route.service.as_ref(), route.cluster.as_ref());
@@ -132,7 +133,7 @@ impl<'m> Compiler<'m> {
         (service, cluster): (Option<&'m ServiceName>, Option<&'m ServiceName>),
         weight: u32,
         route: &model::Route,
-        retry: Option<&Arc<model::Retry>>,
+        retry: Option<&Arc<RetryPolicy>>,
     ) -> Option<Destination> {
         let upstream = self.upstream(at, service, cluster)?;
         Some(self.to(upstream, weight, route.timeout.map(Duration::from), retry))
@@ -144,22 +145,25 @@ impl<'m> Compiler<'m> {
         upstream: usize,
         weight: u32,
         timeout: Option<Duration>,
-        retry: Option<&Arc<model::Retry>>,
+        retry: Option<&Arc<RetryPolicy>>,
     ) -> Destination {
         let settings = &self.table.upstreams[upstream].settings;
         let timeout = timeout.or(settings.timeout.map(Duration::from));
         let gateway = &self.model.gateway;
-        let common = || settings.retry.clone().or_else(|| gateway.retry.clone()).map(Arc::new);
+        let common = || {
+            let retry = settings.retry.as_ref().or(gateway.retry.as_ref());
+            retry.map(|retry| Arc::new(RetryPolicy::from(retry)))
+        };
         let retry = retry.cloned().or_else(common);
         let timeout = timeout.unwrap_or(gateway.timeout.into());
-        Destination { upstream, weight, timeout, retry: retry.filter(|retry| retry.max > 0) }
+        Destination { upstream, weight, timeout, retry: retry.filter(|retry| retry.max_retries > 0) }
     }
 
     fn canaries(
         &mut self,
         at: &str,
         route: &'m model::Route,
-        retry: Option<&Arc<model::Retry>>,
+        retry: Option<&Arc<RetryPolicy>>,
     ) -> Box<[Canary]> {
         let mut canaries = Vec::new();
         for (index, canary) in route.canary.iter().enumerate() {

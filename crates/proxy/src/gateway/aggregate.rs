@@ -10,7 +10,7 @@ use http::{HeaderMap, HeaderValue, Method, Request, Response, Uri};
 use tokio::time::{Instant, timeout_at};
 use trellis_core::{Error, codes};
 use trellis_net::client::Reply;
-use trellis_net::cluster::Flight;
+use trellis_net::cluster::{Call, Flight};
 use trellis_net::{Body, Outgoing, Progress};
 
 use super::body::Content;
@@ -81,9 +81,9 @@ async fn fetch(
         Err(error) => return (0, Err(Failure::from(&error))),
     };
     let cluster = &live.clusters[part.upstream];
+    let call = Call { retry: cluster.retry(), ..Call::once(worker, wait.deadline) };
     let mut flight = Flight::default();
-    let sent =
-        timeout_at(wait.deadline, cluster.send(worker, &mut request, wait.deadline, &mut flight)).await;
+    let sent = timeout_at(wait.deadline, cluster.send(call, &mut request, &mut flight)).await;
     let attempts = flight.attempts;
     let failure = match sent {
         Ok(Ok(Reply::Answer(response))) => {

@@ -89,7 +89,8 @@ async fn route(
     let params = route.params(&captures, head.uri.path());
     match &route.target {
         Target::Aggregate(plan) => {
-            let answer = aggregate::aggregate(&live, worker.index, &route, plan, &head.headers, incoming, record);
+            let answer =
+                aggregate::aggregate(&live, worker.index, &route, plan, &head.headers, incoming, record);
             answer.await.map_err(Refusal::from)
         }
         Target::Redirect { status, to } => {
@@ -113,7 +114,9 @@ async fn route(
             let uri = rewrite.map(|rewrite| forward::rewritten(&view, rewrite, &params)).transpose()?;
             let cluster = &live.clusters[to.upstream];
             let timeout = to.timeout;
-            let to = Destination { worker: worker.index, client, route: &route, timeout, cluster, uri };
+            let hash = live.table.upstreams[to.upstream].hash_of(&view, &params);
+            let (worker, retry) = (worker.index, to.retry.as_deref());
+            let to = Destination { worker, client, route: &route, timeout, cluster, hash, retry, uri };
             let request = Request::from_parts(head, content);
             forward(to, request, incoming, record).await.map_err(Refusal::from)
         }

@@ -10,9 +10,10 @@ use http_body_util::Limited;
 use tokio::time::Instant;
 use trellis_core::{Error, codes};
 use trellis_net::client::Reply;
-use trellis_net::cluster::Flight;
+use trellis_net::cluster::{Call, Flight};
 use trellis_net::headers::strip_hop_by_hop;
 use trellis_net::{Client, Cluster, Outgoing, Unread, body};
+use trellis_resilience::RetryPolicy;
 
 use super::body::Content;
 use super::deadline::Wait;
@@ -29,6 +30,8 @@ pub(super) struct Destination<'r> {
     /// Longest wait for an answer to begin.
     pub(super) timeout: Duration,
     pub(super) cluster: &'r Cluster,
+    pub(super) hash: Option<u64>,
+    pub(super) retry: Option<&'r RetryPolicy>,
     /// Sent on instead of the path that came.
     pub(super) uri: Option<Uri>,
 }
@@ -62,7 +65,8 @@ pub(super) async fn forward(
     };
     let mut request = Request::from_parts(head, content);
     let mut flight = Flight::default();
-    let sent = to.cluster.send(to.worker, &mut request, wait.deadline, &mut flight);
+    let call = Call { worker: to.worker, deadline: wait.deadline, hash: to.hash, retry: to.retry };
+    let sent = to.cluster.send(call, &mut request, &mut flight);
     let sent = wait.until(to.client, sent).await;
     record.attempts = flight.attempts;
     if record.tells_instance(matches!(sent, Some(Ok(_)))) {

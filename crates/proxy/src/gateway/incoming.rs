@@ -113,9 +113,8 @@ pub(super) fn check(head: &Parts) -> Result<(), Error> {
         return refuse("CONNECT is not carried here".into());
     }
     // curl offers h2c with every request that it would like to send over HTTP/2; it may be passed over.
-    let carried = |protocol: &HeaderValue| {
-        protocol.as_bytes().eq_ignore_ascii_case(b"h2c") || is_websocket(protocol)
-    };
+    let carried =
+        |protocol: &HeaderValue| protocol.as_bytes().eq_ignore_ascii_case(b"h2c") || is_websocket(protocol);
     if !headers.get_all(UPGRADE).iter().all(carried) {
         return refuse("of all changes of protocol (Upgrade) only that to WebSocket is carried here".into());
     }

@@ -4,6 +4,7 @@ mod aggregate;
 mod answer;
 mod body;
 mod deadline;
+mod doors;
 mod forward;
 mod incoming;
 mod live;
@@ -16,16 +17,17 @@ use std::sync::Arc;
 
 use arc_swap::ArcSwap;
 use tokio::net::TcpListener;
-use trellis_core::{Discovery, Error, codes};
-use trellis_net::Server;
+use trellis_core::{Discovery, Error};
+use trellis_net::cluster::ClusterReport;
 use trellis_runtime::{Shutdown, WallClock, workers};
 
 use crate::Options;
 use crate::metrics::{MetricsOptions, Registry};
 use crate::table::RouteTable;
 use live::{Clusters, Live};
-use worker::{Door, Worker};
+use worker::Worker;
 
+pub use doors::{Doors, TlsDoor};
 pub use stats::Stats;
 
 /// The door for clients: takes requests on a listener and leads them where the route table says.
@@ -53,36 +55,59 @@ struct Shared {
 }
 
 impl Gateway {
-    /// A gateway for `table`, whose services are found through `discovery`.
-    pub fn new(options: Options, table: RouteTable, discovery: Arc<dyn Discovery>) -> (Self, Handle) {
+    /// A gateway for `table`, whose services are found through `discovery`. Fails if a cluster's TLS files cannot be
+    /// used.
+    pub fn new(
+        options: Options,
+        table: RouteTable,
+        discovery: Arc<dyn Discovery>,
+    ) -> Result<(Self, Handle), Error> {
         let clusters = Clusters::new(&options, discovery);
-        let live = ArcSwap::from_pointee(clusters.connect(table));
+        let live = ArcSwap::from_pointee(clusters.connect(table)?);
         let clock = WallClock::system();
         let metrics =
             Registry::new(MetricsOptions { workers: options.workers(), ..MetricsOptions::default() });
         let stats = (0..options.workers()).map(|_| stats::Counters::default()).collect();
         let shared = Arc::new(Shared { options, clock, live, clusters, metrics, stats });
-        (Self { shared: Arc::clone(&shared) }, Handle { shared })
+        Ok((Self { shared: Arc::clone(&shared) }, Handle { shared }))
     }
 
     /// Serves `listener` until `shutdown`, then lets running requests finish for as long as the options say.
     pub async fn run(self, listener: TcpListener, shutdown: Shutdown) -> Result<(), Error> {
+        self.serve(Doors { plain: listener, tls: None, tcp: Vec::new() }, shutdown).await
+    }
+
+    /// The same for all that a gateway may listen on.
+    pub async fn serve(self, doors: Doors, shutdown: Shutdown) -> Result<(), Error> {
         let shared = self.shared;
-        let server = Server::new((), shared.options.serve.clone());
-        let served = match shared.options.workers() {
-            1 => Worker::new(0, &shared).serve(&server, listener, shutdown).await,
-            count => {
-                let listeners = copies(listener, count)?;
-                let work = |index: usize| {
-                    let (worker, server) = (Worker::new(index, &shared), server.clone());
-                    let (listener, shutdown) = (listeners[index].try_clone(), shutdown.clone());
-                    move || async move {
-                        let listener = listener.and_then(TcpListener::from_std).map_err(cannot_share)?;
-                        worker.serve(&server, listener, shutdown).await
-                    }
-                };
-                workers::run("proxy", count, work, || shutdown.trigger()).await
+        let stopping = shutdown.clone();
+        let certificates = doors.tls.as_ref().map(|door| (Arc::clone(&door.tls), door.reload));
+        let own: Vec<_> = (0..shared.options.workers()).map(|index| Worker::new(index, &shared)).collect();
+        let mut shares = doors.shares(&own)?;
+        let served = async {
+            match (shares.pop(), own.as_slice()) {
+                (Some(only), [worker]) => only.run(Arc::clone(worker), shutdown).await,
+                (last, _) => {
+                    shares.extend(last);
+                    let work = |(worker, share): (Arc<Worker>, doors::Share)| {
+                        let shutdown = shutdown.clone();
+                        move || share.run(worker, shutdown)
+                    };
+                    let works = own.into_iter().zip(shares).map(work).collect();
+                    workers::run("proxy", works, || shutdown.trigger()).await
+                }
             }
+        };
+        let watching = async {
+            match certificates {
+                Some((tls, every)) => doors::reload(tls, every).await,
+                None => std::future::pending().await,
+            }
+        };
+        let served = tokio::select! {
+            served = served => served,
+            () = watching => Ok(()),
+            never = shared.clusters.watch_health(stopping) => never,
         };
         shared.clusters.close_idle();
         served
@@ -91,9 +116,15 @@ impl Gateway {
 
 impl Handle {
     /// Swaps the routes. Requests under way finish on the old ones; upstreams that are in both tables keep their
-    /// connections, load and breakers.
-    pub fn replace(&self, table: RouteTable) {
-        self.shared.live.store(Arc::new(self.shared.clusters.connect(table)));
+    /// connections, load and breakers. Nothing changes if a cluster's TLS files cannot be used.
+    pub fn replace(&self, table: RouteTable) -> Result<(), Error> {
+        self.shared.live.store(Arc::new(self.shared.clusters.connect(table)?));
+        Ok(())
+    }
+
+    /// How each cluster of the current table stands.
+    pub fn clusters(&self) -> Vec<ClusterReport> {
+        self.shared.clusters.report()
     }
 
     /// What has happened since the start, in the text format of Prometheus.
@@ -105,29 +136,4 @@ impl Handle {
     pub fn stats(&self) -> Stats {
         stats::read(&self.shared.stats)
     }
-}
-
-impl Worker {
-    async fn serve(
-        self: Arc<Self>,
-        server: &Server<()>,
-        listener: TcpListener,
-        shutdown: Shutdown,
-    ) -> Result<(), Error> {
-        let served = server.with(Door(Arc::clone(&self)));
-        tokio::select! {
-            served = served.run(listener, shutdown) => served,
-            () = self.sweep() => Ok(()),
-        }
-    }
-}
-
-/// One socket for each worker to accept from; the kernel hands a connection to whoever takes it.
-fn copies(listener: TcpListener, count: usize) -> Result<Vec<std::net::TcpListener>, Error> {
-    let first = listener.into_std().map_err(cannot_share)?;
-    (0..count).map(|_| first.try_clone().map_err(cannot_share)).collect()
-}
-
-fn cannot_share(error: std::io::Error) -> Error {
-    Error::new(codes::CANNOT_LISTEN, "a listener cannot be shared among the workers").because(error)
 }

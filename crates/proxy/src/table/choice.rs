@@ -116,7 +116,7 @@ fn what_is_nearer_to_the_request_wins() {
         split = [{ cluster = "slow" }, { cluster = "plain" }]
     "#;
     let of = |destination: &Destination| {
-        (destination.timeout.as_secs(), destination.retry.as_ref().map(|r| r.max))
+        (destination.timeout.as_secs(), destination.retry.as_ref().map(|r| r.max_retries))
     };
     let all = |text: &str| {
         with_route(text, &head(&[]), |route, _, _| match &route.target {

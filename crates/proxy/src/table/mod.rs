@@ -89,6 +89,11 @@ impl RouteTable {
         self.routes.is_empty()
     }
 
+    /// The addresses whose connections are passed on as they come, and where each is written: `tcp[0]`.
+    pub fn tcp_listens(&self) -> impl Iterator<Item = (&str, SocketAddr)> {
+        self.tcp.iter().map(|route| (route.origin.as_str(), route.listen))
+    }
+
     /// Where the route is written that a request of this head would take: `route[2]`.
     pub fn which(&self, head: &Parts, client: Option<IpAddr>) -> Option<&str> {
         match self.lookup(&View::new(head, client, false)) {

@@ -6,7 +6,7 @@ use std::time::Duration;
 use bytes::Bytes;
 use http::{HeaderValue, StatusCode};
 use trellis_core::Share;
-use trellis_core::model;
+use trellis_resilience::RetryPolicy;
 
 use super::captures::Params;
 use super::view::View;
@@ -47,7 +47,7 @@ pub(crate) struct Destination {
     pub(crate) weight: u32,
     /// Longest wait for an answer to begin.
     pub(crate) timeout: Duration,
-    pub(crate) retry: Option<Arc<model::Retry>>,
+    pub(crate) retry: Option<Arc<RetryPolicy>>,
 }
 
 /// Where some requests go instead.

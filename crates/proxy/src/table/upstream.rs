@@ -4,8 +4,10 @@ use std::sync::Arc;
 
 use trellis_core::ServiceName;
 use trellis_core::model::{self, ClusterEndpoint};
+use trellis_resilience::balance;
 
-use super::Key;
+use super::captures::Params;
+use super::{Key, View};
 
 /// Something that can be called; routes hold its index in the table. Equal upstreams of two tables are the same, and
 /// keep their connections and all that is known of their instances.
@@ -30,6 +32,12 @@ pub(crate) enum Source<'u> {
 impl Upstream {
     pub(crate) fn name(&self) -> &ServiceName {
         &self.settings.name
+    }
+
+    /// What keeps a request at the same instance as those of the same key.
+    pub(crate) fn hash_of(&self, view: &View<'_>, params: &Params<'_>) -> Option<u64> {
+        let key = self.hash.as_ref()?.of(view, params)?;
+        Some(balance::hash(key.as_bytes()))
     }
 
     pub(crate) fn source(&self) -> Source<'_> {

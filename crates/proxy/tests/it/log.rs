@@ -45,9 +45,10 @@ async fn each_request_has_its_line() {
     let _guard = log.install();
     let upstream =
         service(Router::new().route("/users/{id}", post(async |body: String| body.to_uppercase()))).await;
-    let gateway =
-        TestGateway::start("[gateway]\nworkers = 1\n[[route]]\npath = '/api/users/**'\nservice = 'users'\nrewrite = '/users/**'")
-            .await;
+    let gateway = TestGateway::start(
+        "[gateway]\nworkers = 1\n[[route]]\npath = '/api/users/**'\nservice = 'users'\nrewrite = '/users/**'",
+    )
+    .await;
     gateway.registry.set("users", &[upstream]);
     let request = Request::post("/api/users/7?token=secret")
         .header("x-request-id", "r1")

@@ -9,3 +9,5 @@ mod smuggling;
 mod streaming;
 mod support;
 mod swap;
+mod tcp;
+mod tls;

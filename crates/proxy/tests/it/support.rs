@@ -84,7 +84,7 @@ pub(crate) fn table(manifest: &str) -> RouteTable {
     compile(&model(manifest)).unwrap_or_else(|mistakes| panic!("{mistakes:?}"))
 }
 
-fn model(manifest: &str) -> AppModel {
+pub(crate) fn model(manifest: &str) -> AppModel {
     toml::from_str(manifest).unwrap_or_else(|error| panic!("{error}"))
 }
 
@@ -92,7 +92,7 @@ impl TestGateway {
     pub(crate) async fn start(manifest: &str) -> Self {
         let options = Options::from(&model(manifest).gateway);
         let registry = Arc::new(Registry::default());
-        let (gateway, handle) = Gateway::new(options, table(manifest), registry.clone());
+        let (gateway, handle) = Gateway::new(options, table(manifest), registry.clone()).expect("a gateway");
         let listener = TcpListener::bind("127.0.0.1:0").await.expect("a port");
         let address = listener.local_addr().expect("an address");
         let shutdown = Shutdown::new();

@@ -38,7 +38,7 @@ async fn routes_change_under_load_and_no_request_notices() {
         })
         .collect();
     for round in 0..50 {
-        gateway.handle.replace(table(&to(if round % 2 == 0 { "b" } else { "a" })));
+        gateway.handle.replace(table(&to(if round % 2 == 0 { "b" } else { "a" }))).expect("a table");
         let before = done.load(Ordering::SeqCst);
         until(async || done.load(Ordering::SeqCst) > before + 4).await;
     }
@@ -70,7 +70,7 @@ async fn a_request_under_way_finishes_on_the_old_routes() {
     let running = gateway.open(Request::get("/").body(Body::empty()).unwrap());
     let change = async {
         until(async || gateway.handle.stats().in_flight == 1).await;
-        gateway.handle.replace(table(&to("b")));
+        gateway.handle.replace(table(&to("b"))).expect("a table");
         assert_eq!(gateway.get("/").await.text, "new");
         go.notify_one();
     };
@@ -84,13 +84,16 @@ async fn breakers_outlive_a_swap() {
     let gateway = TestGateway::to(&[nobody().await], settings).await;
     gateway.get("/").await.problem("TRL1005");
     gateway.get("/").await.problem("TRL1004");
-    gateway.handle.replace(table(
-        "[[route]]\npath = '/new/**'\nservice = 's'\n[[route]]\npath = '/**'\nservice = 'other'",
-    ));
+    gateway
+        .handle
+        .replace(table(
+            "[[route]]\npath = '/new/**'\nservice = 's'\n[[route]]\npath = '/**'\nservice = 'other'",
+        ))
+        .expect("a table");
     gateway.get("/new").await.problem("TRL1004");
     // A service that no route needs any more is forgotten.
-    gateway.handle.replace(table(&to("other")));
-    gateway.handle.replace(table(&to("s")));
+    gateway.handle.replace(table(&to("other"))).expect("a table");
+    gateway.handle.replace(table(&to("s"))).expect("a table");
     gateway.get("/").await.problem("TRL1005");
 }
 

@@ -295,18 +295,6 @@ impl Default for BreakerOptions {
     }
 }
 
-impl From<&BreakerModel> for BreakerOptions {
-    fn from(model: &BreakerModel) -> Self {
-        Self {
-            failures: model.failures,
-            open_for: model.open_for.into(),
-            probes: model.probes,
-            successes: model.successes,
-            window: None,
-        }
-    }
-}
-
 impl fmt::Display for State {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.pad(match self {

@@ -121,9 +121,15 @@ impl ConcurrencyLimit {
 }
 
 impl Permit {
-    /// The request is over. `overloaded` says that whoever worked on it had too much: a timeout, a 503. An adaptive limit
-    /// learns from this; a permit that is only dropped (the client went away) teaches nothing.
+    /// The request is over; see [`observe`](Self::observe).
     pub fn finish(self, overloaded: bool, now: Instant) {
+        self.observe(overloaded, now);
+    }
+
+    /// It is known how long the request took, though its place is needed for longer: while an answer is read, say.
+    /// `overloaded` says that whoever worked on it had too much: a timeout, a 503. An adaptive limit
+    /// learns from this; a permit that is only dropped (the client went away) teaches nothing.
+    pub fn observe(&self, overloaded: bool, now: Instant) {
         let Some(adaptive) = self.limit.options.adaptive else { return };
         let now = self.limit.epoch.nanos(now);
         if overloaded || now.saturating_sub(self.since) > nanos(adaptive.latency) {

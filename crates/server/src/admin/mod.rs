@@ -43,7 +43,12 @@ pub(crate) async fn serve_router(
     drain: Duration,
     shutdown: Shutdown,
 ) -> Result<(), Error> {
-    let options = ServeOptions { max_connections: MAX_CONNECTIONS, drain, ..ServeOptions::default() };
+    let options = ServeOptions {
+        max_connections: MAX_CONNECTIONS,
+        drain,
+        linger: Duration::ZERO,
+        ..ServeOptions::default()
+    };
     trellis_net::serve(listener, router, options, shutdown).await
 }
 

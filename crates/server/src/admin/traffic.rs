@@ -6,8 +6,8 @@ use axum::extract::State;
 use axum::response::{IntoResponse as _, Response};
 use axum::routing::get;
 use axum::{Json, Router};
-use http::header::CONTENT_TYPE;
 use http::HeaderMap;
+use http::header::CONTENT_TYPE;
 use serde_json::{Value, json};
 use trellis_core::{Error, codes};
 
@@ -38,7 +38,7 @@ pub(super) async fn show(State(traffic): State<Arc<Traffic>>) -> Json<Value> {
 #[utoipa::path(
     put, path = "/v1/gateway/config", tag = "gateway", operation_id = "apply_gateway_config",
     request_body(content = String, content_type = "application/toml", description = "A whole trellis.toml"),
-    responses((status = 200, body = Applied), (status = 500, description = "It has mistakes: `mistakes` lists all of them")),
+    responses((status = 200, body = Applied), (status = 422, description = "It has mistakes: `mistakes` lists all of them")),
 )]
 pub(super) async fn apply(State(traffic): State<Arc<Traffic>>, headers: HeaderMap, text: String) -> Response {
     // Reading and compiling ten thousand routes takes long enough to be in somebody's way.

@@ -34,7 +34,7 @@ pub(crate) fn run(proxy: Proxy, json: bool) -> Result<ExitCode, Error> {
     let Proxy { service, app, control, .. } = proxy;
     let control = control.authority().to_owned();
     let options = Options { service, instance, app, sockets, control, manifest, began };
-    process::run(|stop| proxy::run(options, stop, |summary| tell(summary, json)))
+    process::run(|stop, _| proxy::run(options, stop, |summary| tell(summary, json)))
 }
 
 /// Those that are inherited, as `trellis up` does it, or those that are named.

@@ -30,7 +30,7 @@ pub(crate) fn run(up: &Up, matches: &ArgMatches, json: bool) -> Result<ExitCode,
     )]
     let search_path = std::env::var_os("PATH");
     let options = Options { manifest, overrides, program, search_path, began };
-    process::run(|stop| up::run(options, stop, |summary| tell(summary, json)))
+    process::run(|stop, _| up::run(options, stop, |summary| tell(summary, json)))
 }
 
 fn tell(summary: &Summary, json: bool) {

@@ -1,22 +1,29 @@
 //! `trellis gateway`: the gateway role alone.
 
 mod admin;
+mod handover;
 
+use std::sync::Arc;
 use std::time::Duration;
 
 use futures_util::FutureExt as _;
 use serde::Serialize;
+use tokio::sync::Notify;
 use tokio::time::Instant;
-use tracing::info;
-use trellis_core::Error;
-use trellis_net::{bind, local_address};
+use tracing::{info, warn};
+use trellis_core::error::chain;
+use trellis_core::{Error, codes};
+use trellis_net::local_address;
 use trellis_proxy::Gateway;
 use trellis_runtime::{Shutdown, TaskKind, Tasks};
 
 use crate::admin::Life;
+use crate::doors;
 use crate::manifest::Manifest;
 use crate::settings::Overrides;
 use crate::traffic::{self, Traffic};
+
+pub use handover::{HANDOVER, Inherited, Program};
 
 /// What a gateway is started with.
 #[derive(Debug)]
@@ -25,6 +32,10 @@ pub struct Options {
     pub manifest: Manifest,
     /// What was given outside the manifest.
     pub overrides: Overrides,
+    /// Sockets that are open already.
+    pub inherited: Inherited,
+    /// What is started when this process is to be replaced.
+    pub program: Program,
     /// When the start began.
     pub began: Instant,
 }
@@ -36,6 +47,9 @@ pub struct Summary {
     pub pid: u32,
     /// URL for clients.
     pub gateway: String,
+    /// The same over TLS.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub tls: Option<String>,
     /// URL of the admin API.
     pub admin: String,
     /// How many routes there are.
@@ -49,18 +63,31 @@ const ADMIN_DRAIN: Duration = Duration::from_secs(2);
 /// What may be taken beyond the gateway's own limit before it is cut off.
 const MARGIN: Duration = Duration::from_secs(5);
 
-/// Runs a gateway until `stop`. `announce` is called once, when it takes requests.
-pub async fn run(options: Options, stop: Shutdown, announce: impl FnOnce(&Summary)) -> Result<(), Error> {
-    let Options { manifest, overrides, began } = options;
+/// Runs a gateway until `stop`, or until a process that was started at `upgrade` has taken over. `announce` is called
+/// once, when it takes requests.
+pub async fn run(
+    options: Options,
+    stop: Shutdown,
+    upgrade: Arc<Notify>,
+    announce: impl FnOnce(&Summary),
+) -> Result<(), Error> {
+    let Options { manifest, overrides, mut inherited, program, began } = options;
     let model = &manifest.model;
-    let socket = bind("gateway.listen", model.gateway.listen).await?;
-    let admin_socket = bind("admin.listen", model.admin.listen).await?;
-    let (address, admin_address) = (local_address(&socket)?, local_address(&admin_socket)?);
     let table = traffic::compile(model)?;
     let routes = table.len();
+    let (doors, addresses) = doors::open(model, &table, &manifest.directory, &mut inherited).await?;
+    let admin_socket = doors::listen("admin.listen", model.admin.listen, &mut inherited).await?;
+    let admin_address = local_address(&admin_socket)?;
+    let sockets = doors::copies(&doors).and_then(|mut sockets| {
+        sockets.push(doors::copy("admin.listen", &admin_socket)?);
+        Ok(sockets)
+    });
+    let sockets = sockets.map_err(|error| {
+        Error::new(codes::CANNOT_LISTEN, "a socket cannot be kept for a successor").because(error)
+    })?;
 
     let discovery = admin::nothing_known();
-    let (gateway, handle) = Gateway::new((&model.gateway).into(), table, discovery);
+    let (gateway, handle) = Gateway::new(traffic::options(&manifest), table, discovery)?;
     let life = Life::starting();
     let router = admin::router(Traffic::new(handle, &manifest, overrides), life.clone());
 
@@ -69,21 +96,40 @@ pub async fn run(options: Options, stop: Shutdown, announce: impl FnOnce(&Summar
     let admin_stop = Shutdown::new();
     let operators = admin::serve(admin_socket, router, ADMIN_DRAIN, admin_stop.clone());
     tasks.spawn("admin", TaskKind::Essential, operators);
-    let carrying = gateway.run(socket, stop.clone()).inspect(move |_| admin_stop.trigger());
+    let carrying = gateway.serve(doors, stop.clone()).inspect(move |_| admin_stop.trigger());
     tasks.spawn("gateway", TaskKind::Essential, carrying);
-    info!(gateway = %address, admin = %admin_address, routes, "listening");
+    info!(?addresses, admin = %admin_address, routes, "listening");
     life.ready();
     announce(&Summary {
         pid: std::process::id(),
-        gateway: format!("http://{address}"),
+        gateway: format!("http://{}", addresses.plain),
+        tls: addresses.tls.map(|address| format!("https://{address}")),
         admin: format!("http://{admin_address}"),
         routes,
         ready_ms: u64::try_from(began.elapsed().as_millis()).unwrap_or(u64::MAX),
     });
 
-    stop.triggered().await;
+    inherited.begun();
+    tokio::select! {
+        () = stop.triggered() => {}
+        pid = succeeded(&program, &sockets, &upgrade) => {
+            info!(pid, "a new process has taken over");
+            stop.trigger();
+        }
+    }
     info!("stopping");
     life.stopping();
     tasks.join(model.gateway.drain.0 + MARGIN).await
 }
 
+/// Ends with the id of the process that has taken over. One that fails to is told of, and asked for again.
+async fn succeeded(program: &Program, sockets: &doors::Copies, upgrade: &Notify) -> u32 {
+    loop {
+        upgrade.notified().await;
+        info!("starting a new process to take over");
+        match handover::succeed(program, sockets).await {
+            Ok(pid) => return pid,
+            Err(error) => warn!(error = chain(&error), "nobody took over; going on"),
+        }
+    }
+}

@@ -97,6 +97,7 @@ pub async fn run(options: Options, stop: Shutdown, announce: impl FnOnce(&Summar
         () = stop.triggered() => return Ok(()),
     };
     let tables = Tables::compile(&first, &service)?;
+    let entrance = sockets::entrance(sockets.inbound, first.mesh.tls.as_ref()).await?;
     let (inbound_options, outbound_options) = options_of(&first, &service);
     let drain = outbound_options.serve.drain;
     let app = App::new(instance.clone(), address);
@@ -104,12 +105,12 @@ pub async fn run(options: Options, stop: Shutdown, announce: impl FnOnce(&Summar
     let discovery = RemoteDiscovery::new(&control, stop.clone());
     let beside: Arc<dyn Discovery> = Arc::new(app.clone());
     let services: Arc<dyn Discovery> = Arc::new(discovery.clone());
-    let (inbound, inbound_handle) = Gateway::new(inbound_options, tables.inbound, beside);
-    let (outbound, outbound_handle) = Gateway::new(outbound_options, tables.outbound, services);
+    let (inbound, inbound_handle) = Gateway::new(inbound_options, tables.inbound, beside)?;
+    let (outbound, outbound_handle) = Gateway::new(outbound_options, tables.outbound, services)?;
     doors.open(&service, &instance, inbound_handle.clone(), outbound_handle.clone());
 
     let tasks = Tasks::new(stop.clone());
-    tasks.spawn("inbound", TaskKind::Essential, inbound.run(sockets.inbound, stop.clone()));
+    tasks.spawn("inbound", TaskKind::Essential, inbound.serve(entrance, stop.clone()));
     tasks.spawn("outbound", TaskKind::Essential, outbound.run(sockets.outbound, stop.clone()));
     doors.follows(first.revision);
     let following = {
@@ -118,8 +119,8 @@ pub async fn run(options: Options, stop: Shutdown, announce: impl FnOnce(&Summar
             let apply = |config: &Config| {
                 let tables = Tables::compile(config, &service)?;
                 app.follow(config);
-                inbound_handle.replace(tables.inbound);
-                outbound_handle.replace(tables.outbound);
+                outbound_handle.replace(tables.outbound)?;
+                inbound_handle.replace(tables.inbound)?;
                 doors.follows(config.revision);
                 Ok(())
             };

@@ -1,10 +1,18 @@
 //! Where a proxy listens.
 
 use std::net::SocketAddr;
+use std::sync::Arc;
+use std::time::Duration;
 
 use tokio::net::TcpListener;
+use trellis_core::model::MeshTls;
 use trellis_core::{Error, codes};
 use trellis_net::bind;
+use trellis_net::tls::{CertifiedFiles, MinVersion, ServerTls, ServerTlsOptions};
+use trellis_proxy::{Doors, TlsDoor};
+
+/// How often the certificate's files are looked at for changes.
+const RELOAD: Duration = Duration::from_secs(5);
 
 /// Where a proxy is to listen.
 #[derive(Debug)]
@@ -44,6 +52,24 @@ impl Sockets {
             }
         }
     }
+}
+
+/// What is behind the inbound socket: with `files`, TLS that only lets those in who have a certificate themselves.
+pub(super) async fn entrance(inbound: TcpListener, files: Option<&MeshTls>) -> Result<Doors, Error> {
+    let Some(files) = files else { return Ok(Doors { plain: inbound, tls: None, tcp: Vec::new() }) };
+    let options = ServerTlsOptions {
+        certificates: vec![CertifiedFiles { certificate: (&files.cert).into(), key: (&files.key).into() }],
+        client_ca: Some((&files.ca).into()),
+        http2: true,
+        min_version: MinVersion::Tls13,
+    };
+    let tls = ServerTls::load(options).map_err(|error| {
+        Error::new(codes::CERTIFICATE_UNUSABLE, format!("mesh.tls: {error}")).because(error)
+    })?;
+    // The engine wants one in the clear as well. This one is told to nobody, and leads where the instance's own port does.
+    let plain = bind("--inbound", SocketAddr::from(([127, 0, 0, 1], 0))).await?;
+    let tls = TlsDoor { listener: inbound, tls: Arc::new(tls), reload: RELOAD };
+    Ok(Doors { plain, tls: Some(tls), tcp: Vec::new() })
 }
 
 fn taken(listener: std::net::TcpListener) -> Result<TcpListener, Error> {

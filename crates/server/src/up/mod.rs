@@ -28,6 +28,8 @@ pub use announce::{ModuleState, NotReadyModule, ProxyState, Summary};
 use crate::admin::{self, Life, Platform};
 use crate::cli::helper::Role;
 use crate::database::Database;
+use crate::doors;
+use crate::gateway::Inherited;
 use crate::manifest::Manifest;
 use crate::mesh::{Apps, Control};
 use crate::settings::{Overrides, effective};
@@ -66,9 +68,12 @@ pub async fn run(options: Options, stop: Shutdown, announce: impl FnOnce(&Summar
 
     // Everything that can be refused is refused before anything runs: folder, sockets, database, programs.
     let data = DataDir::open(&manifest.data_dir(&overrides), model.app.name.as_str(), model.app.phase)?;
-    let gateway_socket = bind("gateway.listen", model.gateway.listen).await.map_err(another_port)?;
+    let routes = traffic::compile(model)?;
+    let (doors, clients) = doors::open(model, &routes, &manifest.directory, &mut Inherited::default())
+        .await
+        .map_err(another_port)?;
     let admin_socket = bind("admin.listen", model.admin.listen).await.map_err(another_port)?;
-    let (gateway_address, admin_address) = (local_address(&gateway_socket)?, local_address(&admin_socket)?);
+    let (gateway_address, admin_address) = (clients.plain, local_address(&admin_socket)?);
     let admin_url = format!("http://{admin_address}");
     let beside = program.parent().map(PathBuf::from).unwrap_or_default();
     let machine = Machine {
@@ -79,7 +84,6 @@ pub async fn run(options: Options, stop: Shutdown, announce: impl FnOnce(&Summar
         admin: &admin_url,
     };
     let processes = processes::plan(model, &data, &machine)?;
-    let routes = traffic::compile(model)?;
     let store = Store::open(store_options(&model.app.store, &data)).await?;
 
     // Build.
@@ -92,7 +96,7 @@ pub async fn run(options: Options, stop: Shutdown, announce: impl FnOnce(&Summar
     let supervision = trellis_supervisor::Options::new(helper(Role::Launcher), helper(Role::Guardian));
     let (supervisor, children) = Supervisor::new(supervision, specs, reporter)?;
     let discovery: Arc<dyn Discovery> = Arc::new(services.clone());
-    let (gateway, handle) = Gateway::new((&model.gateway).into(), routes, discovery);
+    let (gateway, handle) = Gateway::new(traffic::options(&manifest), routes, discovery)?;
     // What is stopped first stands first.
     let (front, modules, base) = (Stage::new("gateway"), Stage::new("modules"), Stage::new("control"));
     let traffic = Traffic::new(handle, &manifest, overrides.clone());
@@ -134,8 +138,8 @@ pub async fn run(options: Options, stop: Shutdown, announce: impl FnOnce(&Summar
     base.spawn("registry", registry.run(base.shutdown()));
     base.spawn("admin", admin::serve(admin_socket, platform.clone(), ADMIN_DRAIN, base.shutdown()));
     modules.spawn("supervisor", supervisor.run(modules.shutdown()).map(|end| end.map_err(Error::from)));
-    front.spawn("gateway", gateway.run(gateway_socket, front.shutdown()));
-    info!(gateway = %gateway_address, admin = %admin_address, "listening");
+    front.spawn("gateway", gateway.serve(doors, front.shutdown()));
+    info!(?clients, admin = %admin_address, "listening");
 
     // Announce, and wait.
     let ended = async {

@@ -4,7 +4,7 @@ use std::io::{self, IoSlice, Write as _};
 use std::pin::Pin;
 use std::task::{Context, Poll, ready};
 
-use bytes::{Buf as _, BufMut as _, Bytes, BytesMut};
+use bytes::{Buf as _, Bytes};
 use http::header::{CONTENT_LENGTH, TRANSFER_ENCODING};
 use http::{HeaderMap, Method, Request};
 use http_body::Body as _;
@@ -17,7 +17,9 @@ use crate::Outgoing;
 #[derive(Debug, Default)]
 pub(super) struct Encoder {
     /// The head, and what frames a body.
-    text: BytesMut,
+    text: Vec<u8>,
+    /// How much of it is written.
+    written: usize,
     /// A piece of the body, which follows the text.
     data: Bytes,
     state: State,
@@ -41,18 +43,20 @@ const KEEP_CAPACITY: usize = 16 << 10;
 impl Encoder {
     /// Puts the head of `request` into the buffer.
     pub(super) fn begin(&mut self, request: &Request<Outgoing>) -> Result<(), WireError> {
-        self.text.clear();
         if self.text.capacity() > KEEP_CAPACITY {
-            self.text = BytesMut::new();
+            self.text = Vec::new();
         }
+        self.text.clear();
+        self.written = 0;
         self.text.reserve(1024);
         self.data = Bytes::new();
         self.has_sent = false;
         let text = &mut self.text;
-        text.put_slice(request.method().as_str().as_bytes());
-        text.put_u8(b' ');
-        text.put_slice(request.uri().path_and_query().map_or("/", |target| target.as_str()).as_bytes());
-        text.put_slice(b" HTTP/1.1\r\n");
+        text.extend_from_slice(request.method().as_str().as_bytes());
+        text.push(b' ');
+        let target = request.uri().path_and_query().map_or("/", |target| target.as_str());
+        text.extend_from_slice(target.as_bytes());
+        text.extend_from_slice(b" HTTP/1.1\r\n");
         for (name, value) in request.headers() {
             // Who frames the body says so below.
             if *name == CONTENT_LENGTH || *name == TRANSFER_ENCODING {
@@ -64,20 +68,20 @@ impl Encoder {
         self.state = match body.size_hint().exact() {
             Some(0) if body.is_end_stream() => {
                 if expects_body(request.method()) || request.headers().contains_key(CONTENT_LENGTH) {
-                    text.put_slice(b"content-length: 0\r\n");
+                    text.extend_from_slice(b"content-length: 0\r\n");
                 }
                 State::Done
             }
             Some(length) => {
-                write!(text.writer(), "content-length: {length}\r\n").map_err(WireError::Io)?;
+                write!(text, "content-length: {length}\r\n").map_err(WireError::Io)?;
                 State::Length(length)
             }
             None => {
-                text.put_slice(b"transfer-encoding: chunked\r\n");
+                text.extend_from_slice(b"transfer-encoding: chunked\r\n");
                 State::Chunked
             }
         };
-        self.text.put_slice(b"\r\n");
+        self.text.extend_from_slice(b"\r\n");
         Ok(())
     }
 
@@ -110,7 +114,7 @@ impl Encoder {
 
     /// Whether all of the request is written.
     pub(super) fn is_done(&self) -> bool {
-        self.state == State::Done && self.text.is_empty() && self.data.is_empty()
+        self.state == State::Done && self.written == self.text.len() && self.data.is_empty()
     }
 
     /// Takes the next frame of the body into the buffers.
@@ -142,13 +146,14 @@ impl Encoder {
             State::Done => {}
             State::Length(left) => {
                 let length = data.len() as u64;
-                *left = left.checked_sub(length).ok_or(WireError::Request("the body is longer than it says"))?;
+                *left =
+                    left.checked_sub(length).ok_or(WireError::Request("the body is longer than it says"))?;
                 self.data = data;
             }
             // An empty chunk would end the body.
             State::Chunked if data.is_empty() => {}
             State::Chunked => {
-                let _ = write!((&mut self.text).writer(), "{:x}\r\n", data.len());
+                let _ = write!(self.text, "{:x}\r\n", data.len());
                 self.data = data;
             }
         }
@@ -157,10 +162,10 @@ impl Encoder {
 
     fn end(&mut self, trailers: Option<&HeaderMap>) -> Result<(), WireError> {
         match self.state {
-            State::Length(left) if left > 0 => return Err(WireError::Request("the body is shorter than it says")),
+            State::Length(left) if left > 0 => {
+                return Err(WireError::Request("the body is shorter than it says"));
+            }
             State::Chunked => {
-                // What is still in `data` is followed by its CRLF: it has to come before the end.
-                self.text.reserve(16);
                 self.last_chunk(trailers);
             }
             _ => {}
@@ -170,19 +175,17 @@ impl Encoder {
     }
 
     fn last_chunk(&mut self, trailers: Option<&HeaderMap>) {
-        let mut tail = BytesMut::with_capacity(64);
-        if !self.data.is_empty() {
-            tail.put_slice(b"\r\n");
-        }
-        tail.put_slice(b"0\r\n");
-        for (name, value) in trailers.into_iter().flatten() {
-            header(&mut tail, name.as_str().as_bytes(), value.as_bytes());
-        }
-        tail.put_slice(b"\r\n");
         // The text goes before the data, so the data joins it; a last piece is small, or comes with its own end.
-        self.text.extend_from_slice(&self.data);
-        self.data = Bytes::new();
-        self.text.extend_from_slice(&tail);
+        if !self.data.is_empty() {
+            self.text.extend_from_slice(&self.data);
+            self.text.extend_from_slice(b"\r\n");
+            self.data = Bytes::new();
+        }
+        self.text.extend_from_slice(b"0\r\n");
+        for (name, value) in trailers.into_iter().flatten() {
+            header(&mut self.text, name.as_str().as_bytes(), value.as_bytes());
+        }
+        self.text.extend_from_slice(b"\r\n");
     }
 
     fn poll_write(
@@ -191,36 +194,40 @@ impl Encoder {
         cx: &mut Context<'_>,
     ) -> Poll<io::Result<()>> {
         let had_data = !self.data.is_empty();
-        while !self.text.is_empty() || !self.data.is_empty() {
-            let written = if self.data.is_empty() {
-                ready!(Pin::new(&mut *stream).poll_write(cx, &self.text))?
-            } else if self.text.is_empty() {
-                ready!(Pin::new(&mut *stream).poll_write(cx, &self.data))?
-            } else {
-                let parts = [IoSlice::new(&self.text), IoSlice::new(&self.data)];
-                ready!(Pin::new(&mut *stream).poll_write_vectored(cx, &parts))?
+        loop {
+            let text = &self.text[self.written..];
+            let written = match (text, &*self.data) {
+                ([], []) => break,
+                (text, []) => ready!(Pin::new(&mut *stream).poll_write(cx, text))?,
+                ([], data) => ready!(Pin::new(&mut *stream).poll_write(cx, data))?,
+                (text, data) => {
+                    let parts = [IoSlice::new(text), IoSlice::new(data)];
+                    ready!(Pin::new(&mut *stream).poll_write_vectored(cx, &parts))?
+                }
             };
             if written == 0 {
                 return Poll::Ready(Err(io::ErrorKind::WriteZero.into()));
             }
             self.has_sent = true;
-            let of_text = written.min(self.text.len());
-            self.text.advance(of_text);
+            let of_text = written.min(text.len());
+            self.written += of_text;
             self.data.advance(written - of_text);
         }
+        self.text.clear();
+        self.written = 0;
         if had_data && self.state == State::Chunked {
-            self.text.put_slice(b"\r\n");
+            self.text.extend_from_slice(b"\r\n");
         }
         Poll::Ready(Ok(()))
     }
 }
 
-fn header(text: &mut BytesMut, name: &[u8], value: &[u8]) {
+fn header(text: &mut Vec<u8>, name: &[u8], value: &[u8]) {
     text.reserve(name.len() + value.len() + 4);
-    text.put_slice(name);
-    text.put_slice(b": ");
-    text.put_slice(value);
-    text.put_slice(b"\r\n");
+    text.extend_from_slice(name);
+    text.extend_from_slice(b": ");
+    text.extend_from_slice(value);
+    text.extend_from_slice(b"\r\n");
 }
 
 /// Methods whose request without a body says so (RFC 9110, section 8.6).

@@ -111,7 +111,15 @@ fn a_body_that_is_cut_short_is_no_body() {
 
 #[test]
 fn chunks_that_are_not_well_formed_are_refused() {
-    for bytes in ["x\r\n", "\r\n", "-1\r\n", "+1\r\nx\r\n", "1\nx\r\n0\r\n\r\n", "1\r\nxy\r\n", "00000000000000001\r\n"] {
+    for bytes in [
+        "x\r\n",
+        "\r\n",
+        "-1\r\n",
+        "+1\r\nx\r\n",
+        "1\nx\r\n0\r\n\r\n",
+        "1\r\nxy\r\n",
+        "00000000000000001\r\n",
+    ] {
         assert!(
             matches!(decode(Decoder::chunked(), bytes.as_bytes(), 1), Err(WireError::Invalid(_))),
             "{bytes:?}"

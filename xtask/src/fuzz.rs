@@ -1,0 +1,48 @@
+//! `cargo xtask fuzz`
+
+use anyhow::{Context as _, bail};
+
+use crate::command;
+use crate::workspace::Workspace;
+
+/// Give parsers bytes that nobody would send, for a while
+///
+/// Needs `cargo install cargo-fuzz`. A failure leaves its input in fuzz/artifacts/TARGET, and the text says how to run it
+/// again.
+#[derive(clap::Args)]
+#[command(after_help = "\
+Examples:
+  cargo xtask fuzz                          # every target, 60 s each
+  cargo xtask fuzz routing --seconds 600")]
+pub(crate) struct Args {
+    /// Which; all of them if none is named
+    #[arg(value_parser = TARGETS)]
+    targets: Vec<String>,
+    /// How long each of them runs
+    #[arg(long, default_value_t = 60)]
+    seconds: u32,
+}
+
+const TARGETS: [&str; 4] = ["routing", "headers", "manifest", "http"];
+
+/// Runs them, one after the other.
+pub(crate) fn run(workspace: &Workspace, args: &Args) -> anyhow::Result<()> {
+    let all = TARGETS.map(str::to_owned).to_vec();
+    let targets = if args.targets.is_empty() { &all } else { &args.targets };
+    for target in targets {
+        let mut cargo = command::cargo();
+        // Sanitizers need a nightly compiler; what is looked for are panics and hangs.
+        cargo
+            .current_dir(workspace.root.join("fuzz"))
+            .args(["fuzz", "run", "--sanitizer", "none", target, "--"])
+            .args([format!("-max_total_time={}", args.seconds), "-timeout=10".into(), "-rss_limit_mb=2048".into()]);
+        command::say(&format!("fuzzing {target} for {} s", args.seconds));
+        let status = cargo.status().context("cargo cannot be run")?;
+        if !status.success() {
+            bail!(
+                "{target} failed ({status}); without cargo-fuzz, install it with `cargo install cargo-fuzz`"
+            );
+        }
+    }
+    Ok(())
+}
