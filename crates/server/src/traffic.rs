@@ -104,12 +104,11 @@ pub fn options(manifest: &Manifest) -> trellis_proxy::Options {
 /// The routes of `model`, which the manifest's checks have been through already.
 pub fn compile(model: &AppModel) -> Result<trellis_proxy::RouteTable, Error> {
     let tls = model.mesh.tls.as_ref().filter(|_| model.app.phase == Phase::ServiceMesh);
-    let compiled = match tls {
-        None => trellis_proxy::compile(model),
-        Some(_) => {
-            let cluster = mesh::tls::clusters(model.cluster.clone(), model.module.keys(), tls);
-            trellis_proxy::compile(&AppModel { cluster, ..model.clone() })
-        }
+    let compiled = if tls.is_some() {
+        let cluster = mesh::tls::clusters(model.cluster.clone(), model.module.keys(), tls);
+        trellis_proxy::compile(&AppModel { cluster, ..model.clone() })
+    } else {
+        trellis_proxy::compile(model)
     };
     compiled.map_err(|mistakes| {
         let text: Vec<_> = mistakes.iter().map(ToString::to_string).collect();

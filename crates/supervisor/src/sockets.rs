@@ -15,7 +15,8 @@ const MOST: usize = 8;
 
 /// What the child is given as its standard input: `listeners` wait in it.
 pub(crate) fn hand_over(listeners: &[BorrowedFd<'_>]) -> io::Result<OwnedFd> {
-    let many = || io::Error::new(io::ErrorKind::InvalidInput, format!("more than {MOST} sockets for one process"));
+    let many =
+        || io::Error::new(io::ErrorKind::InvalidInput, format!("more than {MOST} sockets for one process"));
     if listeners.len() > MOST {
         return Err(many());
     }

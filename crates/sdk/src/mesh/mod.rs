@@ -145,7 +145,7 @@ impl HttpClient {
         let name = "http-client".parse().map_err(|_| wrong())?;
         let cluster = Cluster::new(name, &watch, ClusterOptions::default());
         let prefix = url.path().trim_end_matches('/').to_owned();
-        Ok(Self { client: ServiceClient(Arc::new(Target::Address(cluster))), prefix })
+        Ok(Self { client: ServiceClient(Arc::new(Target::Address(Box::new(cluster)))), prefix })
     }
 
     /// A GET of `path`, which may have a query.

@@ -16,7 +16,7 @@ pub(super) enum Target {
     /// A module, in this process if it is here.
     Module { name: ServiceName, local: LocalModules, remote: Option<Remote> },
     /// A fixed address.
-    Address(Cluster),
+    Address(Box<Cluster>),
     /// A name that no module can have.
     Nowhere(String),
 }

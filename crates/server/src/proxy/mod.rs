@@ -82,6 +82,9 @@ pub async fn run(options: Options, stop: Shutdown, announce: impl FnOnce(&Summar
     let (inbound_address, outbound_address, admin_address) =
         (local_address(&sockets.inbound)?, local_address(&sockets.outbound)?, local_address(&sockets.admin)?);
 
+    sockets::guarded("--outbound", outbound_address)?;
+    sockets::guarded("--admin-listen", admin_address)?;
+
     // Its own stop, since it is to be seen until the rest has stopped.
     let (life, doors, admin_stop) = (Life::starting(), Doors::default(), Shutdown::new());
     let router = admin::router(doors.clone(), life.clone());
@@ -97,7 +100,11 @@ pub async fn run(options: Options, stop: Shutdown, announce: impl FnOnce(&Summar
         () = stop.triggered() => return Ok(()),
     };
     let tables = Tables::compile(&first, &service)?;
+    if first.mesh.tls.is_none() {
+        sockets::guarded("--inbound", inbound_address)?;
+    }
     let entrance = sockets::entrance(sockets.inbound, first.mesh.tls.as_ref()).await?;
+    let scheme = if first.mesh.tls.is_some() { "https" } else { "http" };
     let (inbound_options, outbound_options) = options_of(&first, &service);
     let drain = outbound_options.serve.drain;
     let app = App::new(instance.clone(), address);
@@ -141,7 +148,7 @@ pub async fn run(options: Options, stop: Shutdown, announce: impl FnOnce(&Summar
         pid: std::process::id(),
         service,
         instance,
-        inbound: format!("http://{inbound_address}"),
+        inbound: format!("{scheme}://{inbound_address}"),
         outbound: format!("http://{outbound_address}"),
         admin: format!("http://{admin_address}"),
         ready_ms: u64::try_from(began.elapsed().as_millis()).unwrap_or(u64::MAX),

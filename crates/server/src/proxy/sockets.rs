@@ -72,6 +72,16 @@ pub(super) async fn entrance(inbound: TcpListener, files: Option<&MeshTls>) -> R
     Ok(Doors { plain, tls: Some(tls), tcp: Vec::new() })
 }
 
+/// Refuses an address that others on the network can reach, for a door that asks nobody who they are.
+pub(super) fn guarded(setting: &str, address: SocketAddr) -> Result<(), Error> {
+    if address.ip().is_loopback() {
+        return Ok(());
+    }
+    let what = format!("`{setting}` is {address}, which others on the network can reach");
+    let help = ["use a loopback address such as 127.0.0.1", "inbound may be open with `[mesh] tls`"];
+    Err(Error::new(codes::EXPOSED_WITHOUT_AUTH, what).with("help", help.to_vec()))
+}
+
 fn taken(listener: std::net::TcpListener) -> Result<TcpListener, Error> {
     let broken =
         |error| Error::new(codes::CANNOT_LISTEN, "an inherited socket cannot be used").because(error);

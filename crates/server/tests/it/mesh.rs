@@ -1,5 +1,10 @@
 //! The mesh: what the control plane tells proxies, and proxies with and without it.
 
+use std::io::{Read as _, Write as _};
+use std::net::TcpStream;
+use std::path::Path;
+
+use rcgen::{BasicConstraints, CertificateParams, CertifiedIssuer, IsCa, KeyPair};
 use rustix::process::{Pid, Signal, kill_process};
 use serde_json::Value;
 
@@ -35,7 +40,8 @@ fn a_proxy_is_told_what_to_do_and_of_every_change() {
     let module = platform.ready["modules"].as_array().unwrap().iter().find(|m| m["id"] == "web-1").unwrap();
     assert_eq!(first["app"], format!("127.0.0.1:{}", module["port"]));
     assert!(config("service=web").json()["app"].is_null(), "only an instance has an address");
-    for wrong in ["", "service=A B", "service=web&revision=x", "service=web&wait=soon", "service=web&what=1"] {
+    for wrong in ["", "service=A B", "service=web&revision=x", "service=web&wait=soon", "service=web&what=1"]
+    {
         let refused = config(&wrong.replace(' ', "%20"));
         assert_eq!((refused.status, &refused.json()["code"]), (400, &"TRL2010".into()), "{wrong}");
     }
@@ -88,7 +94,7 @@ fn in_the_mesh_instances_are_reached_and_call_through_their_proxies() {
 
 fn stdout_of(platform: &Platform, args: &[&str]) -> String {
     let admin = platform.admin("");
-    let output = support::run(std::path::Path::new("/"), &[args, &["--admin", &admin]].concat());
+    let output = support::run(Path::new("/"), &[args, &["--admin", &admin]].concat());
     assert!(output.status.success(), "{}", stderr(&output));
     support::stdout(&output)
 }
@@ -149,6 +155,51 @@ fn a_proxy_goes_on_without_the_control_plane_and_finds_it_again() {
     second.stop();
 }
 
+/// Writes `ca.pem`, and `mesh.pem` with `mesh-key.pem` that comes from it.
+fn certify(folder: &Path) {
+    let mut params = CertificateParams::default();
+    params.is_ca = IsCa::Ca(BasicConstraints::Unconstrained);
+    let authority = CertifiedIssuer::self_signed(params, KeyPair::generate().unwrap()).unwrap();
+    let key = KeyPair::generate().unwrap();
+    let names = CertificateParams::new(vec!["mesh.trellis".to_owned()]).unwrap();
+    let certificate = names.signed_by(&key, &authority).unwrap();
+    std::fs::write(folder.join("ca.pem"), authority.pem()).unwrap();
+    std::fs::write(folder.join("mesh.pem"), certificate.pem()).unwrap();
+    std::fs::write(folder.join("mesh-key.pem"), key.serialize_pem()).unwrap();
+}
+
+const TLS: &str = "[mesh.tls]\ncert = \"mesh.pem\"\nkey = \"mesh-key.pem\"\nca = \"ca.pem\"\n";
+
+#[test]
+fn proxies_speak_tls_with_each_other_and_with_the_gateway() {
+    let folder = support::folder(&format!("{TWO}\n{TLS}"));
+    certify(folder.path());
+    let platform = Platform::up(folder.path(), &["--phase", "service_mesh"]);
+    assert_eq!(http::get(&platform.gateway("/web/1")).json()["TRELLIS_MODULES"], "web");
+    let proxy = platform.ready["proxies"].as_array().unwrap().iter().find(|p| p["of"] == "web-1").unwrap();
+    let out = format!("http://127.0.0.1:{}/x", proxy["outbound"]);
+    assert_eq!(http::send("GET", &out, &[("host", "store")]).json()["TRELLIS_MODULES"], "store");
+
+    // Whoever has no certificate gets nowhere.
+    let port = u16::try_from(proxy["inbound"].as_u64().unwrap()).unwrap();
+    let mut stream = TcpStream::connect(("127.0.0.1", port)).unwrap();
+    stream.set_read_timeout(Some(support::DEADLINE)).unwrap();
+    stream.write_all(b"GET /web/1 HTTP/1.1\r\nHost: web\r\nConnection: close\r\n\r\n").unwrap();
+    let mut answer = Vec::new();
+    let _ = stream.read_to_end(&mut answer);
+    assert!(!answer.starts_with(b"HTTP/"), "{}", String::from_utf8_lossy(&answer));
+    platform.stop();
+}
+
+#[test]
+fn files_for_tls_that_cannot_be_used_are_told_before_anything_runs() {
+    let folder = support::folder(&format!("{TWO}\n{TLS}"));
+    let any = ["--gateway-listen", "127.0.0.1:0", "--admin-listen", "127.0.0.1:0"];
+    let output = support::run(folder.path(), &[&["up", "--phase", "service_mesh"], &any[..]].concat());
+    assert_eq!(output.status.code(), Some(1));
+    assert!(stderr(&output).contains("ca.pem"), "{}", stderr(&output));
+}
+
 #[test]
 fn a_file_holds_until_the_control_plane_answers() {
     let folder = support::folder("");
@@ -162,7 +213,27 @@ fn a_file_holds_until_the_control_plane_answers() {
     let proxy = Proxy::start("http://127.0.0.1:1", &["--service", "orders", "-c", file.to_str().unwrap()]);
     assert_eq!(proxy.call("bank", "/").json()["pid"], web.pid());
     let unknown = http::get(&proxy.at("inbound", "/"));
-    assert_eq!((unknown.status, &unknown.json()["code"]), (503, &"TRL1003".into()), "its instance is not known");
+    assert_eq!(
+        (unknown.status, &unknown.json()["code"]),
+        (503, &"TRL1003".into()),
+        "its instance is not known"
+    );
+}
+
+#[test]
+fn only_what_asks_for_a_certificate_may_be_reached_by_others() {
+    let folder = support::folder(TWO);
+    let file = folder.path().join("trellis.toml").display().to_string();
+    for open in ["--inbound", "--outbound", "--admin-listen"] {
+        let mut doors =
+            ["--inbound", "127.0.0.1:0", "--outbound", "127.0.0.1:0", "--admin-listen", "127.0.0.1:0"];
+        let at = doors.iter().position(|word| *word == open).unwrap();
+        doors[at + 1] = "0.0.0.0:0";
+        let output =
+            support::run(folder.path(), &[&["proxy", "--service", "web", "-c", &file], &doors[..]].concat());
+        assert_eq!(output.status.code(), Some(1), "{open}");
+        assert!(stderr(&output).contains("TRL3010") && stderr(&output).contains(open), "{}", stderr(&output));
+    }
 }
 
 #[test]
