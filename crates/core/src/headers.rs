@@ -12,3 +12,5 @@ pub const TRACESTATE: HeaderName = HeaderName::from_static("tracestate");
 pub const TIMEOUT_MS: HeaderName = HeaderName::from_static("trellis-timeout-ms");
 /// Makes a write safe to send again (IETF draft-ietf-httpapi-idempotency-key-header).
 pub const IDEMPOTENCY_KEY: HeaderName = HeaderName::from_static("idempotency-key");
+/// On an answer that a proxy made itself, because it could not get the service's own.
+pub const PROXY: HeaderName = HeaderName::from_static("trellis-proxy");

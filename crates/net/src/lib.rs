@@ -5,6 +5,7 @@
 pub mod body;
 pub mod client;
 pub mod cluster;
+mod discovery;
 mod guard;
 pub mod headers;
 mod listen;
@@ -21,6 +22,7 @@ use tower::util::BoxCloneSyncService;
 
 pub use client::{Pool, PoolOptions, Received};
 pub use cluster::{Answer, Cluster, ClusterOptions};
+pub use discovery::{RemoteDiscovery, ServiceWatch};
 pub use listen::{bind, local_address};
 pub use outgoing::{Outgoing, Progress};
 pub use serve::{Client, Handler, PeerAddr, ServeOptions, Server, serve};

@@ -11,12 +11,15 @@ use trellis_core::{Error, Problem, headers};
 
 use crate::Body;
 
-/// The problem document for `error` as a module's answer; see [`document`].
+/// The problem document for `error` as a module's own answer; see [`document`].
 pub fn response(error: &Error, request_id: Option<&str>) -> Response<Body> {
-    document(error, request_id).map(Body::from)
+    let mut response = document(error, request_id).map(Body::from);
+    response.headers_mut().remove(headers::PROXY);
+    response
 }
 
-/// The problem document for `error`, with `Retry-After` where trying again makes sense and the request id for whoever
+/// The problem document for `error` as a proxy's answer in place of the service's, which is told apart by
+/// [`headers::PROXY`]. With `Retry-After` where trying again makes sense and the request id for whoever
 /// looks into it.
 pub fn document(error: &Error, request_id: Option<&str>) -> Response<Bytes> {
     let problem = Problem { request_id: request_id.map(Into::into), ..Problem::from(error) };
@@ -27,6 +30,7 @@ pub fn document(error: &Error, request_id: Option<&str>) -> Response<Bytes> {
     let out = response.headers_mut();
     out.insert(CONTENT_TYPE, HeaderValue::from_static(MEDIA_TYPE));
     out.insert(CACHE_CONTROL, HeaderValue::from_static("no-store"));
+    out.insert(headers::PROXY, HeaderValue::from_static("1"));
     if let Retry::After(wait) = error.retry_advice() {
         out.insert(RETRY_AFTER, HeaderValue::from(whole_seconds(wait)));
     }

@@ -1,5 +1,6 @@
 //! What others do with the registry.
 
+use std::collections::BTreeSet;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -103,6 +104,12 @@ impl Handle {
             state.names().map(row).collect()
         });
         rows.into_iter().map(|rows| self.summary(rows)).collect()
+    }
+
+    /// The names of services that have instances, from the first time that one of them takes traffic. A name that is
+    /// gone may stay until the next one comes or goes.
+    pub fn names(&self) -> watch::Receiver<Arc<BTreeSet<ServiceName>>> {
+        self.shared.names.subscribe()
     }
 
     /// The endpoints of a service now; none, with revision 0, if it is not known.

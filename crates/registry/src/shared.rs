@@ -1,8 +1,9 @@
 //! What the service and its handles share: the state and the watches behind one lock, and the signals between them.
 
+use std::collections::BTreeSet;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
-use tokio::sync::{Notify, Semaphore};
+use tokio::sync::{Notify, Semaphore, watch};
 use tokio::time::Instant;
 use trellis_core::{EndpointSet, EndpointWatch, ServiceName};
 use trellis_runtime::{Shutdown, WallClock};
@@ -21,6 +22,8 @@ pub(crate) struct Shared {
     pub(crate) closing: Shutdown,
     /// A lease ends before the one the reaper sleeps for.
     pub(crate) earlier: Notify,
+    /// The services that have instances, as of the last time that one of them came into traffic or went out of it.
+    pub(crate) names: watch::Sender<Arc<BTreeSet<ServiceName>>>,
     guarded: Mutex<Guarded>,
 }
 
@@ -39,6 +42,7 @@ impl Shared {
             waiters: Semaphore::new(options.max_waiters.min(Semaphore::MAX_PERMITS)),
             closing: Shutdown::new(),
             earlier: Notify::new(),
+            names: watch::Sender::default(),
             guarded: Mutex::new(Guarded { state, watches: Watches::default() }),
             options,
             clock,
@@ -57,6 +61,7 @@ impl Shared {
         let before = state.next_deadline();
         let (value, changed) = step(state, now)?;
         watches.publish(&changed, state);
+        self.tell_names(&changed, state);
         let is_earlier =
             state.next_deadline().is_some_and(|after| before.is_none_or(|before| after < before));
         drop(guarded);
@@ -87,7 +92,21 @@ impl Shared {
         let Guarded { state, watches } = &mut *guarded;
         let found = state.expire(now);
         watches.publish(&found.changed, state);
+        self.tell_names(&found.changed, state);
         found
+    }
+
+    /// Tells who follows the names, if one of `changed` is new or gone.
+    fn tell_names(&self, changed: &Changed, state: &State) {
+        let is_news =
+            |names: &BTreeSet<_>| changed.iter().any(|name| names.contains(name) != state.has(name));
+        self.names.send_if_modified(|names| {
+            let news = is_news(names);
+            if news {
+                *names = Arc::new(state.names().cloned().collect());
+            }
+            news
+        });
     }
 
     /// A panic in another thread left no half step: every step is complete before anything in it can fail.

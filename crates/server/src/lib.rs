@@ -1,4 +1,4 @@
-//! The platform: control and gateway role, admin API, command line.
+//! The platform: control, gateway and sidecar role, admin API, command line.
 
 pub mod admin;
 pub mod cli;
@@ -7,6 +7,8 @@ mod doors;
 pub mod gateway;
 pub mod logging;
 pub mod manifest;
+pub mod mesh;
+pub mod proxy;
 mod secrets;
 pub mod settings;
 pub mod traffic;

@@ -4,11 +4,13 @@ use std::path::PathBuf;
 use std::sync::{Arc, Mutex, PoisonError};
 
 use serde::{Deserialize, Serialize};
+use tokio::sync::watch;
 use trellis_core::model::AppModel;
-use trellis_core::{Error, codes};
+use trellis_core::{Error, Phase, codes};
 use utoipa::ToSchema;
 
 use crate::manifest::{Finding, Manifest};
+use crate::mesh;
 use crate::settings::Overrides;
 
 /// Changes what a gateway does while it runs. Clones share it.
@@ -19,6 +21,8 @@ pub struct Traffic {
     directory: PathBuf,
     overrides: Overrides,
     current: Arc<Mutex<Current>>,
+    /// The manifest in force, for those who follow it.
+    models: watch::Sender<Arc<AppModel>>,
 }
 
 struct Current {
@@ -47,12 +51,18 @@ impl Traffic {
             directory: manifest.directory.clone(),
             overrides,
             current: Arc::new(Mutex::new(current)),
+            models: watch::Sender::new(Arc::new(manifest.model.clone())),
         }
     }
 
     /// The gateway itself.
     pub fn handle(&self) -> &trellis_proxy::Handle {
         &self.handle
+    }
+
+    /// The manifest in force, from now on.
+    pub fn models(&self) -> watch::Receiver<Arc<AppModel>> {
+        self.models.subscribe()
     }
 
     /// What is in force now.
@@ -75,6 +85,7 @@ impl Traffic {
         let mut current = self.lock();
         self.handle.replace(table)?;
         current.revision += 1;
+        self.models.send_replace(Arc::new(model.clone()));
         let restart_needed = restart_needed(&current.started, model);
         Ok(Applied { revision: current.revision, routes, restart_needed })
     }
@@ -92,7 +103,14 @@ pub fn options(manifest: &Manifest) -> trellis_proxy::Options {
 
 /// The routes of `model`, which the manifest's checks have been through already.
 pub fn compile(model: &AppModel) -> Result<trellis_proxy::RouteTable, Error> {
-    trellis_proxy::compile(model).map_err(|mistakes| {
+    let tls = model.mesh.tls.as_ref().filter(|_| model.app.phase == Phase::ServiceMesh);
+    let compiled = if tls.is_some() {
+        let cluster = mesh::tls::clusters(model.cluster.clone(), model.module.keys(), tls);
+        trellis_proxy::compile(&AppModel { cluster, ..model.clone() })
+    } else {
+        trellis_proxy::compile(model)
+    };
+    compiled.map_err(|mistakes| {
         let text: Vec<_> = mistakes.iter().map(ToString::to_string).collect();
         Error::new(codes::INVALID_MANIFEST, text.join("; "))
     })
@@ -132,6 +150,11 @@ fn restart_needed(started: &AppModel, wanted: &AppModel) -> Vec<String> {
     differs("tcp", started.tcp != wanted.tcp);
     differs("app", started.app != wanted.app);
     differs("module", started.module != wanted.module || started.defaults != wanted.defaults);
+    let (old, new) = (&started.mesh, &wanted.mesh);
+    differs("mesh.workers", old.workers != new.workers);
+    differs("mesh.access_log", old.access_log != new.access_log);
+    differs("mesh.access_log_sample", old.access_log_sample != new.access_log_sample);
+    differs("mesh.tls", old.tls != new.tls);
     differs("registry", started.registry != wanted.registry);
     keys
 }

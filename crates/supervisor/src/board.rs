@@ -132,9 +132,9 @@ impl Entry {
 }
 
 impl Fixed {
-    fn unmet(&self, index: usize, entries: &[Entry]) -> Option<&ServiceName> {
+    fn unmet(&self, index: usize, entries: &[Entry]) -> Option<&str> {
         let ready = |provider: usize| entries[provider].state == ProcessState::Ready;
-        self.plan.unmet(index, ready).map(|need| &need.service)
+        self.plan.unmet(index, ready).map(|need| need.what.as_str())
     }
 
     /// See [`Handle::settled`].

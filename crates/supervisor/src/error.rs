@@ -49,6 +49,14 @@ pub enum Error {
         /// What it needs.
         need: ServiceName,
     },
+    /// It comes after a process that is not there.
+    #[error("{id} comes after {after}, which is no process: correct the id or add the process")]
+    UnknownProcess {
+        /// Which process.
+        id: InstanceId,
+        /// What it comes after.
+        after: InstanceId,
+    },
     /// Processes wait for each other.
     #[error("these need each other, so none can start first: {}; remove one of the needs", circle(.0))]
     Cycle(Vec<InstanceId>),
@@ -84,7 +92,7 @@ impl Error {
             }
             Self::NoCommand(_) | Self::Command { .. } | Self::Directory { .. } => codes::COMMAND_NOT_FOUND,
             Self::Socket { .. } => codes::CANNOT_LISTEN,
-            Self::Helper { .. } => codes::INTERNAL,
+            Self::UnknownProcess { .. } | Self::Helper { .. } => codes::INTERNAL,
         }
     }
 }

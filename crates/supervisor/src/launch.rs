@@ -13,6 +13,8 @@ use command_fds::{CommandFdExt, FdMapping};
 use rustix::process::{Signal, getpid, getppid, set_parent_process_death_signal};
 use trellis_core::model::SocketMode;
 
+use crate::sockets;
+
 /// The first descriptor of the systemd socket protocol.
 const LISTEN_FD: i32 = 3;
 /// Descriptors from here on are for the child only if it was given them.
@@ -59,13 +61,13 @@ fn prepare(mut args: impl Iterator<Item = OsString>) -> io::Result<Command> {
     let mut command = Command::new(program);
     command.args(args);
     if socket == SocketMode::Inherit {
-        // The listener comes as standard input, the one descriptor that a spawn can set without more ado.
-        let listener = io::stdin().as_fd().try_clone_to_owned()?;
+        // They come over standard input, the one descriptor that a spawn can set without more ado.
+        let listeners = sockets::take(io::stdin().as_fd())?;
         command.stdin(Stdio::null());
-        command.env("LISTEN_FDS", "1").env("LISTEN_PID", getpid().to_string());
-        command
-            .fd_mappings(vec![FdMapping { parent_fd: listener, child_fd: LISTEN_FD }])
-            .map_err(io::Error::other)?;
+        command.env("LISTEN_FDS", listeners.len().to_string()).env("LISTEN_PID", getpid().to_string());
+        let mapping = |(child_fd, parent_fd)| FdMapping { parent_fd, child_fd };
+        let mappings = (LISTEN_FD..).zip(listeners).map(mapping).collect();
+        command.fd_mappings(mappings).map_err(io::Error::other)?;
     }
     Ok(command)
 }

@@ -15,10 +15,10 @@ pub(crate) struct Plan {
     order: Vec<usize>,
 }
 
-/// A service, and who provides it.
+/// A service or a process, and who provides it.
 #[derive(Debug)]
 pub(crate) struct Need {
-    pub(crate) service: ServiceName,
+    pub(crate) what: String,
     providers: Vec<usize>,
 }
 
@@ -41,7 +41,14 @@ impl Plan {
                 for &provider in found {
                     plan.dependents[provider].push(index);
                 }
-                needs.push(Need { service: service.clone(), providers: found.clone() });
+                needs.push(Need { what: service.to_string(), providers: found.clone() });
+            }
+            for id in &spec.after {
+                let found = specs.iter().position(|other| other.id == *id);
+                let found =
+                    found.ok_or_else(|| Error::UnknownProcess { id: spec.id.clone(), after: id.clone() })?;
+                plan.dependents[found].push(index);
+                needs.push(Need { what: id.to_string(), providers: vec![found] });
             }
             plan.needs.push(needs);
         }
@@ -131,13 +138,24 @@ mod tests {
             ("c", &["c"], &["a", "b"]),
         ])
         .unwrap();
-        let unmet = |ready: &[usize]| {
-            plan.unmet(3, |index| ready.contains(&index)).map(|need| need.service.to_string())
-        };
+        let unmet =
+            |ready: &[usize]| plan.unmet(3, |index| ready.contains(&index)).map(|need| need.what.clone());
         assert_eq!(unmet(&[]).as_deref(), Some("a"));
         assert_eq!(unmet(&[1]).as_deref(), Some("b"));
         assert_eq!(unmet(&[1, 2]), None);
         assert_eq!(plan.dependents(1), [3]);
+    }
+
+    #[test]
+    fn a_process_waits_for_the_very_one_that_it_comes_after() {
+        let mut specs = [spec("a-1", &["a"], &[]), spec("a-1-proxy", &[], &[]), spec("a-2-proxy", &[], &[])];
+        specs[0].after = vec!["a-1-proxy".parse().unwrap()];
+        let plan = Plan::new(&specs).unwrap();
+        let unmet = |ready: usize| plan.unmet(0, |index| index == ready).map(|need| need.what.clone());
+        assert_eq!((unmet(2).as_deref(), unmet(1)), (Some("a-1-proxy"), None));
+        assert_eq!(plan.dependents(1), [0]);
+        specs[0].after = vec!["ghost".parse().unwrap()];
+        assert!(Plan::new(&specs).unwrap_err().to_string().contains("a-1 comes after ghost"));
     }
 
     #[test]

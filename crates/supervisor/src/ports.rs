@@ -57,8 +57,8 @@ impl Ports {
     }
 }
 
-/// A listener for a child to inherit, and its port.
-pub(crate) fn listen() -> io::Result<(TcpListener, u16)> {
+/// A listener on 127.0.0.1 for a child to inherit, and its port. Connections wait in it while nobody accepts them.
+pub fn listen() -> io::Result<(TcpListener, u16)> {
     let (listener, port) = bind(0)?;
     rustix::net::listen(&listener, BACKLOG)?;
     Ok((listener, port))

@@ -3,7 +3,7 @@
 use std::ffi::OsString;
 use std::io;
 use std::net::TcpListener;
-use std::os::fd::OwnedFd;
+use std::os::fd::AsFd;
 use std::path::Path;
 use std::process::Stdio;
 
@@ -13,7 +13,7 @@ use trellis_core::model::SocketMode;
 
 use crate::command::check_program;
 use crate::ports::{self, Ports};
-use crate::{Error, ProcessSpec, launch};
+use crate::{Error, ProcessSpec, launch, sockets};
 
 /// Variables of service managers that are meant for `trellis`, not for its modules.
 const NOT_INHERITED: [&str; 4] = ["LISTEN_FDS", "LISTEN_PID", "LISTEN_FDNAMES", "NOTIFY_SOCKET"];
@@ -62,9 +62,12 @@ impl Prepared {
     pub(crate) fn command(&self, launcher: &[OsString]) -> io::Result<Command> {
         let Self { spec, port, listener, .. } = self;
         let (program, args) = launcher.split_first().ok_or(io::ErrorKind::InvalidInput)?;
-        let (mode, stdin) = match listener {
-            Some(listener) => (SocketMode::Inherit, OwnedFd::from(listener.try_clone()?).into()),
-            None => (SocketMode::Port, Stdio::null()),
+        let more = spec.more_sockets.iter().map(|listener| listener.as_fd());
+        let inherited: Vec<_> = listener.iter().map(AsFd::as_fd).chain(more).collect();
+        let (mode, stdin) = if inherited.is_empty() {
+            (SocketMode::Port, Stdio::null())
+        } else {
+            (SocketMode::Inherit, sockets::hand_over(&inherited)?.into())
         };
         let mut command = Command::new(program);
         command.args(args).args(launch::arguments(mode)).args(&spec.command).current_dir(&spec.directory);

@@ -2,7 +2,9 @@
 
 use std::collections::BTreeMap;
 use std::ffi::OsString;
+use std::net::TcpListener;
 use std::path::PathBuf;
+use std::sync::Arc;
 use std::time::Duration;
 
 use trellis_core::model::{RestartModel, SocketMode};
@@ -28,6 +30,8 @@ pub struct ProcessSpec {
     pub provides: Vec<ServiceName>,
     /// Services of which an instance must be ready before this one starts. Those it provides itself do not count.
     pub needs: Vec<ServiceName>,
+    /// Processes that must be ready before this one starts, and that stop after it.
+    pub after: Vec<InstanceId>,
     /// Path of the program (see [`resolve_command`](crate::resolve_command)) and its arguments.
     pub command: Vec<OsString>,
     /// Added to the environment it inherits. `PORT` and the variables of the socket protocol are the supervisor's.
@@ -36,6 +40,8 @@ pub struct ProcessSpec {
     pub directory: PathBuf,
     /// How it gets its socket.
     pub socket: SocketMode,
+    /// Listeners that it inherits as well, behind its own if that is inherited. See [`listen`](crate::listen).
+    pub more_sockets: Vec<Arc<TcpListener>>,
     /// Path that answers 2xx when it can serve.
     pub health_path: String,
     /// How long it may take to become ready; then it is stopped and started again.
@@ -68,10 +74,12 @@ pub(crate) mod tests {
             id: id.parse().unwrap(),
             provides: names(provides),
             needs: names(needs),
+            after: Vec::new(),
             command: vec!["/bin/true".into()],
             env: BTreeMap::new(),
             directory: "/".into(),
             socket: SocketMode::Port,
+            more_sockets: Vec::new(),
             health_path: "/health".into(),
             start_timeout: Duration::from_secs(30),
             health_interval: Duration::from_secs(5),

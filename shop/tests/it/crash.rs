@@ -70,7 +70,7 @@ async fn an_order_that_cannot_be_paid_leaves_nothing() -> Result<()> {
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn what_was_acknowledged_is_there_after_the_platform_was_killed() -> Result<()> {
-    for phase in [Phase::Microservices, Phase::Monolith] {
+    for phase in [Phase::Microservices, Phase::ServiceMesh, Phase::Monolith] {
         let mut shop = Shop::on_sqlite(phase).await?;
         let stop = AtomicBool::new(false);
         let clients = (0..8).map(|client| place_until(&shop, client, &stop));
@@ -97,13 +97,23 @@ async fn what_was_acknowledged_is_there_after_the_platform_was_killed() -> Resul
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn orders_live_through_the_death_of_every_service() -> Result<()> {
-    let shop = Shop::on_sqlite(Phase::Microservices).await?;
+    for phase in [Phase::Microservices, Phase::ServiceMesh] {
+        orders_outlive_services(&Shop::on_sqlite(phase).await?).await.with_context(|| phase.to_string())?;
+    }
+    Ok(())
+}
+
+async fn orders_outlive_services(shop: &Shop) -> Result<()> {
     let stop = AtomicBool::new(false);
-    let clients = (0..20).map(|client| place_until(&shop, client, &stop));
+    let clients = (0..20).map(|client| place_until(shop, client, &stop));
     let kill = async {
         for module in ["inventory", "payments", "orders", "users", "notifications"] {
             let killed = shop.kill_module(module).await?;
             shop.wait_restarted(&killed, PATIENCE).await?;
+            if shop.proxy(module).await.is_ok() {
+                let killed = shop.kill_proxy(module).await?;
+                shop.wait_restarted(&killed, PATIENCE).await?;
+            }
         }
         stop.store(true, Ordering::Relaxed);
         Ok::<_, anyhow::Error>(())
@@ -111,7 +121,7 @@ async fn orders_live_through_the_death_of_every_service() -> Result<()> {
     let (acknowledged, killed) = tokio::join!(join_all(clients), kill);
     killed?;
     let acknowledged: BTreeSet<i64> = acknowledged.into_iter().flatten().collect();
-    settle(&shop, &acknowledged).await
+    settle(shop, &acknowledged).await
 }
 
 /// Kills the platform's process alone; what it started is to end by itself.

@@ -102,11 +102,12 @@ pub(crate) fn next_page(path: &str, answer: &Answer) -> Option<String> {
     rest.contains("rel=\"next\"").then(|| resolve(path, target))
 }
 
-/// Makes four tests of each function, one for each way in which the shop runs.
+/// Makes five tests of each function, one for each way in which the shop runs.
 macro_rules! in_every_kind {
     ($($test:ident),+ $(,)?) => {
         in_every_kind!(@kind microservices_on_sqlite, on_sqlite, Microservices, $($test),+);
         in_every_kind!(@kind microservices_on_postgres, on_postgres, Microservices, $($test),+);
+        in_every_kind!(@kind service_mesh_on_sqlite, on_sqlite, ServiceMesh, $($test),+);
         in_every_kind!(@kind monolith_on_sqlite, on_sqlite, Monolith, $($test),+);
         in_every_kind!(@kind monolith_on_postgres, on_postgres, Monolith, $($test),+);
     };

@@ -1,4 +1,4 @@
-//! The whole shop on the whole platform, through the gateway: in both phases and on both databases.
+//! The whole shop on the whole platform, through the gateway: in every phase and on both databases.
 //!
 //! Needs the programs: `cargo build -p trellis -p shop`.
 
@@ -8,6 +8,7 @@ mod errors;
 mod grpc;
 mod inventory;
 mod kinds;
+mod mesh;
 mod notifications;
 mod orders;
 mod payments;

@@ -14,7 +14,7 @@ async fn a_python_module_runs_beside_the_others() -> Result<()> {
     // Says what to install if it is missing.
     python()?;
     let manifest = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/it/python/trellis.toml");
-    for phase in [Phase::Microservices, Phase::Monolith] {
+    for phase in [Phase::Microservices, Phase::ServiceMesh, Phase::Monolith] {
         let shop = Shop::with(PlatformOptions::new(&manifest).phase(phase)).await?;
         assert_eq!(shop.fetch("/api/users/1").await?["name"], "Alice");
         let greeted = shop.fetch("/api/greetings/Alice?times=2").await?;

@@ -7,6 +7,7 @@ mod cluster;
 mod edge;
 mod gateway;
 mod instances;
+mod mesh;
 mod module;
 mod policy;
 mod route;
@@ -25,6 +26,7 @@ pub use cluster::{Balance, Cluster, ClusterEndpoint, EndpointTable, Protocol};
 pub use edge::{Algorithm, Compression, Cors, Fault, RateLimit};
 pub use gateway::Gateway;
 pub use instances::{AdaptiveConcurrency, HealthCheck, Outlier, SlowStart};
+pub use mesh::{Mesh, MeshTls};
 pub use module::{Defaults, Module, RestartModel, SocketMode};
 pub use policy::{BreakerModel, BreakerWindow, Retry, RetryOn};
 pub use route::Route;
@@ -50,6 +52,8 @@ pub struct AppModel {
     pub admin: Admin,
     /// How long the registry waits.
     pub registry: Registry,
+    /// The proxies beside the instances, in the phase that has them.
+    pub mesh: Mesh,
     /// Addresses outside the registry that routes may lead to, and how to balance over them and over services.
     pub cluster: Vec<Cluster>,
     /// What the gateway does with a request. The most specific path wins; among equals, the first.

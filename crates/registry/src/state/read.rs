@@ -58,7 +58,12 @@ impl State {
         Some((self.record(id)?.clone(), self.overrides.of_instance(id)))
     }
 
-    /// Services that have instances.
+    /// Whether the service has instances.
+    pub(crate) fn has(&self, name: &ServiceName) -> bool {
+        self.services.get(name).is_some_and(|entry| !entry.records.is_empty())
+    }
+
+    /// The services that have instances, in the order of their names.
     pub(crate) fn names(&self) -> impl Iterator<Item = &ServiceName> {
         self.services.iter().filter(|(_, entry)| !entry.records.is_empty()).map(|(name, _)| name)
     }

@@ -128,3 +128,18 @@ async fn head_is_not_kept_waiting_without_a_revision() {
     let door = Door::open().await;
     assert_eq!(door.client.call(Method::HEAD, "/v1/services/a/endpoints?wait=5m", None).await.status, 200);
 }
+
+#[tokio::test]
+async fn names_of_services_come_and_go() {
+    let registry = Door::open().await.registry;
+    let mut names = registry.handle.names();
+    let known =
+        |names: &std::collections::BTreeSet<_>| names.iter().map(ToString::to_string).collect::<Vec<_>>();
+    registry.handle.register(managed("a-1", "a")).unwrap();
+    registry.handle.register(managed("b-1", "b")).unwrap();
+    assert_eq!(known(&names.borrow_and_update().clone()), ["a", "b"]);
+    registry.handle.register(managed("a-2", "a")).unwrap();
+    assert!(!names.has_changed().unwrap(), "another instance is no other name");
+    registry.handle.deregister(&id("b-1")).unwrap();
+    assert_eq!(known(&names.borrow_and_update().clone()), ["a"]);
+}

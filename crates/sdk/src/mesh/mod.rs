@@ -1,8 +1,8 @@
 //! Calling other modules and services.
 
 mod call;
-mod discovery;
 mod error;
+mod outbound;
 mod target;
 
 use std::collections::HashMap;
@@ -12,13 +12,13 @@ use std::time::Duration;
 use http::{Method, Request, Response};
 use trellis_core::error::Result;
 use trellis_core::{Endpoint, EndpointSet, Error, ServiceName, codes};
-use trellis_net::{Body, Cluster, ClusterOptions, ModuleService};
+use trellis_net::{Body, Cluster, ClusterOptions, ModuleService, Pool, RemoteDiscovery};
 
 pub use call::Call;
 pub use error::CallError;
 
-pub(crate) use discovery::RemoteDiscovery;
-use target::Target;
+use outbound::Outbound;
+use target::{Remote, Target};
 
 /// The default for a call that sets no timeout.
 pub(crate) const DEFAULT_TIMEOUT: Duration = Duration::from_secs(30);
@@ -27,15 +27,26 @@ pub(crate) const DEFAULT_TIMEOUT: Duration = Duration::from_secs(30);
 pub(crate) type LocalModules = Arc<OnceLock<HashMap<ServiceName, ModuleService>>>;
 
 /// Calls modules by name: in the process if they run in it, over the network otherwise, with the same errors,
-/// deadline and trace. Over the network: discovery, balancer, one breaker for each instance, call.
+/// deadline and trace. Over the network: discovery, balancer, one breaker for each instance, call; or, in the mesh, all
+/// of that by the proxy beside this process.
 #[derive(Clone)]
 pub struct MeshClient(Arc<Inner>);
 
 struct Inner {
     local: LocalModules,
-    discovery: Option<RemoteDiscovery>,
+    network: Network,
     options: ClusterOptions,
     clients: Mutex<HashMap<ServiceName, ServiceClient>>,
+}
+
+/// How modules that are not in this process are reached.
+pub(crate) enum Network {
+    /// Not at all.
+    None,
+    /// At the addresses that the platform knows.
+    Discovery(RemoteDiscovery),
+    /// Through the proxy beside this process.
+    Outbound(Arc<Pool>),
 }
 
 /// Calls one module.
@@ -50,9 +61,9 @@ pub struct HttpClient {
 }
 
 impl MeshClient {
-    pub(crate) fn new(local: LocalModules, discovery: Option<RemoteDiscovery>) -> Self {
+    pub(crate) fn new(local: LocalModules, network: Network) -> Self {
         let options = ClusterOptions::default();
-        Self(Arc::new(Inner { local, discovery, options, clients: Mutex::default() }))
+        Self(Arc::new(Inner { local, network, options, clients: Mutex::default() }))
     }
 
     /// A client for the module called `name`; its instances are watched from now on. A name that cannot be one gives a
@@ -68,11 +79,15 @@ impl MeshClient {
 
 impl Inner {
     fn target(&self, name: ServiceName) -> Target {
-        let remote = self.discovery.as_ref().map(|discovery| {
-            let watch = discovery.watch_service(&name);
-            let cluster = Cluster::new(name.clone(), &watch.endpoints, self.options.clone());
-            (cluster, watch)
-        });
+        let remote = match &self.network {
+            Network::None => None,
+            Network::Discovery(discovery) => {
+                let watch = discovery.watch_service(&name);
+                let cluster = Cluster::new(name.clone(), &watch.endpoints, self.options.clone());
+                Some(Remote::Instances(Box::new(cluster), watch))
+            }
+            Network::Outbound(pool) => Some(Remote::Outbound(Outbound::new(name.clone(), pool))),
+        };
         Target::Module { name, local: self.local.clone(), remote }
     }
 }
@@ -130,7 +145,7 @@ impl HttpClient {
         let name = "http-client".parse().map_err(|_| wrong())?;
         let cluster = Cluster::new(name, &watch, ClusterOptions::default());
         let prefix = url.path().trim_end_matches('/').to_owned();
-        Ok(Self { client: ServiceClient(Arc::new(Target::Address(cluster))), prefix })
+        Ok(Self { client: ServiceClient(Arc::new(Target::Address(Box::new(cluster)))), prefix })
     }
 
     /// A GET of `path`, which may have a query.

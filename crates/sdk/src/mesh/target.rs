@@ -6,19 +6,27 @@ use http::{Request, Response};
 use tokio::time::{Instant, timeout_at};
 use tower::ServiceExt;
 use trellis_core::{Error, ServiceName, codes, headers};
-use trellis_net::{Body, Cluster, ModuleService};
+use trellis_net::{Body, Cluster, ModuleService, ServiceWatch};
 
-use super::discovery::ServiceWatch;
+use super::outbound::Outbound;
 use super::{CallError, LocalModules};
 use crate::context::{self, RequestContext};
 
 pub(super) enum Target {
     /// A module, in this process if it is here.
-    Module { name: ServiceName, local: LocalModules, remote: Option<(Cluster, ServiceWatch)> },
+    Module { name: ServiceName, local: LocalModules, remote: Option<Remote> },
     /// A fixed address.
-    Address(Cluster),
+    Address(Box<Cluster>),
     /// A name that no module can have.
     Nowhere(String),
+}
+
+/// A module that is not in this process.
+pub(super) enum Remote {
+    /// Its instances, as the platform knows them.
+    Instances(Box<Cluster>, ServiceWatch),
+    /// The proxy beside this process knows where it is.
+    Outbound(Outbound),
 }
 
 impl Target {
@@ -55,11 +63,14 @@ impl Target {
                 if let Some(module) = local.get().and_then(|modules| modules.get(name)) {
                     return in_process(name, module.clone(), request, deadline).await;
                 }
-                let Some((cluster, watch)) = remote else {
-                    return Err(self.nobody());
-                };
-                watch.first_snapshot(deadline).await;
-                over_network(cluster, request, deadline).await
+                match remote {
+                    None => Err(self.nobody()),
+                    Some(Remote::Instances(cluster, watch)) => {
+                        watch.first_snapshot(deadline).await;
+                        over_network(cluster, request, deadline).await
+                    }
+                    Some(Remote::Outbound(proxy)) => proxy.call(request, deadline).await,
+                }
             }
             Self::Address(cluster) => over_network(cluster, request, deadline).await,
             Self::Nowhere(_) => Err(self.nobody()),

@@ -30,6 +30,9 @@ pub struct ServiceConfig {
     pub data_dir: PathBuf,
     /// `host:port` of the platform's admin API (`TRELLIS_ADMIN`, a URL); without it other services are not found.
     pub admin: Option<String>,
+    /// `host:port` of the proxy beside this process, through which other services are called (`TRELLIS_OUTBOUND`, a
+    /// URL); without it they are called at their own addresses.
+    pub outbound: Option<String>,
     /// The platform registers this process and watches over it (`TRELLIS_MANAGED=1`).
     pub managed: bool,
     /// Most threads that serve requests (`TRELLIS_WORKERS`).
@@ -116,12 +119,13 @@ impl ServiceConfig {
             Some(text) => parsed("TRELLIS_INSTANCE", text)?,
             None => parsed("TRELLIS_INSTANCE", &format!("{program}-{port}"))?,
         };
-        let admin = environment.get("TRELLIS_ADMIN").map(|url| {
-            let authority = url.strip_prefix("http://").map(|rest| rest.trim_end_matches('/'));
-            authority
-                .map(str::to_owned)
-                .ok_or_else(|| wrong("TRELLIS_ADMIN", "looks like http://127.0.0.1:7700"))
-        });
+        let authority = |name: &'static str, example: &str| {
+            let url = environment.get(name)?;
+            let authority = url.strip_prefix("http://").map(|rest| rest.trim_end_matches('/').to_owned());
+            Some(authority.ok_or_else(|| wrong(name, &format!("looks like {example}"))))
+        };
+        let admin = authority("TRELLIS_ADMIN", "http://127.0.0.1:7700").transpose()?;
+        let outbound = authority("TRELLIS_OUTBOUND", "http://127.0.0.1:7701").transpose()?;
         let max_workers = match environment.get("TRELLIS_WORKERS") {
             Some(text) => parsed::<std::num::NonZeroUsize>("TRELLIS_WORKERS", text)?.get(),
             None => MAX_WORKERS,
@@ -137,7 +141,8 @@ impl ServiceConfig {
                 .or(file.database.map(|d| d.url())),
             redis_url: environment.get("REDIS_URL").map(str::to_owned).or(file.redis.map(|r| r.url())),
             data_dir: environment.get("TRELLIS_DATA_DIR").unwrap_or("data").into(),
-            admin: admin.transpose()?,
+            admin,
+            outbound,
             managed: environment.get("TRELLIS_MANAGED") == Some("1"),
             max_workers,
             settings: Settings(environment.0.into()),
@@ -214,6 +219,7 @@ mod tests {
             ("PORT", "http"),
             ("TRELLIS_MODULES", "users,Bad Name"),
             ("TRELLIS_ADMIN", "127.0.0.1:7700"),
+            ("TRELLIS_OUTBOUND", "127.0.0.1:7701"),
             ("TRELLIS_INSTANCE", "a/b"),
             ("TRELLIS_WORKERS", "0"),
             ("TRELLIS_CONFIG", "/nowhere/at/all.toml"),

@@ -16,14 +16,14 @@ use tower::util::BoxCloneSyncService;
 use tracing::info;
 use trellis_core::error::Result;
 use trellis_core::{Error, InstanceId, ServiceName, codes};
-use trellis_net::{ModuleService, ServeOptions, bind, local_address, serve};
+use trellis_net::{ModuleService, Pool, RemoteDiscovery, ServeOptions, bind, local_address, serve};
 use trellis_runtime::health::HealthChecks;
 use trellis_runtime::{Shutdown, TaskKind, Tasks, WallClock};
 use trellis_storage::{Options as StoreOptions, Store};
 
 use super::doors::{self, Doors};
 use super::{ServiceConfig, middleware, registration};
-use crate::mesh::{LocalModules, MeshClient, RemoteDiscovery};
+use crate::mesh::{LocalModules, MeshClient, Network};
 use crate::{Cache, Context, EventBus, HttpClient, Module};
 
 /// Longest time running requests may take to finish once we are asked to stop; the platform's grace is 10 s.
@@ -94,9 +94,13 @@ impl Host {
                 Box::pin(async move { cache.ping().await.map_err(|e| e.detail().to_owned()) })
             });
         }
-        let discovery = config.admin.as_deref().map(|a| RemoteDiscovery::new(a, shutdown.clone()));
+        let network = match (&config.outbound, &config.admin) {
+            (Some(proxy), _) => Network::Outbound(Pool::new(proxy.as_str().into(), Arc::default())),
+            (None, Some(admin)) => Network::Discovery(RemoteDiscovery::new(admin, shutdown.clone())),
+            (None, None) => Network::None,
+        };
         let local = LocalModules::default();
-        let mesh = MeshClient::new(local.clone(), discovery);
+        let mesh = MeshClient::new(local.clone(), network);
         Ok(Self {
             config,
             store,

@@ -1,6 +1,7 @@
 //! The SDK as its users see it: the same calls to a module in the process and over the network.
 
 mod module;
+mod outbound;
 mod parity;
 mod service;
 mod support;

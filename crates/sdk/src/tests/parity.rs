@@ -5,7 +5,7 @@ use std::time::Duration;
 use trellis_core::codes;
 
 use super::module::{Number, Seen, echo, relay};
-use super::support::{Platform, Process};
+use super::support::{Platform, Process, mesh_through};
 use crate::context::{self, RequestContext};
 use crate::{CallError, MeshClient};
 
@@ -90,6 +90,13 @@ async fn over_the_network() {
     let process = Process::start(vec![echo()], &[]).await;
     let platform = Platform::start(&[process.address]).await;
     suite(&process.remote_mesh(&platform)).await;
+}
+
+/// What the proxy adds is tested with the real one, in the shop; here it is the other side that answers.
+#[tokio::test]
+async fn through_a_proxy() {
+    let process = Process::start(vec![echo()], &[]).await;
+    suite(&mesh_through(process.address)).await;
 }
 
 #[tokio::test]

@@ -12,10 +12,10 @@ use serde::Deserialize;
 use tokio::sync::watch;
 use tower::Service;
 use trellis_core::{Endpoint, EndpointSet};
-use trellis_net::{Body, ServeOptions, bind, local_address, serve};
+use trellis_net::{Body, Pool, RemoteDiscovery, ServeOptions, bind, local_address, serve};
 use trellis_runtime::{Shutdown, TaskKind, Tasks};
 
-use crate::mesh::{LocalModules, MeshClient, RemoteDiscovery};
+use crate::mesh::{LocalModules, MeshClient, Network};
 use crate::service::for_tests::{Host, config};
 use crate::{HttpClient, Module};
 
@@ -50,7 +50,7 @@ impl Process {
     /// A mesh client in another process, which finds this one through `platform`.
     pub(super) fn remote_mesh(&self, platform: &Platform) -> MeshClient {
         let discovery = RemoteDiscovery::new(&platform.address.to_string(), self.shutdown.clone());
-        MeshClient::new(LocalModules::default(), Some(discovery))
+        MeshClient::new(LocalModules::default(), Network::Discovery(discovery))
     }
 }
 
@@ -60,7 +60,13 @@ impl Drop for Process {
     }
 }
 
-async fn serve_on_any_port<S>(service: S, shutdown: &Shutdown) -> SocketAddr
+/// A mesh client beside a proxy.
+pub(super) fn mesh_through(proxy: SocketAddr) -> MeshClient {
+    let pool = Pool::new(proxy.to_string().into(), Arc::default());
+    MeshClient::new(LocalModules::default(), Network::Outbound(pool))
+}
+
+pub(super) async fn serve_on_any_port<S>(service: S, shutdown: &Shutdown) -> SocketAddr
 where
     S: Service<Request<Body>, Response = Response<Body>, Error = Infallible> + Clone + Send + 'static,
     S::Future: Send,

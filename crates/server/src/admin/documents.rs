@@ -4,7 +4,7 @@ use axum::Json;
 use utoipa::OpenApi as _;
 use utoipa::openapi::OpenApi;
 
-use super::{status, traffic};
+use super::{mesh, status, traffic};
 
 #[derive(utoipa::OpenApi)]
 #[openapi(
@@ -13,8 +13,8 @@ use super::{status, traffic};
         description = "How the platform is, what it runs, and what operators say of it. Errors are RFC 9457 problem documents.",
         license(name = "Apache-2.0", identifier = "Apache-2.0"),
     ),
-    paths(status::status, status::config, status::health, status::live, status::ready, document, traffic::show, traffic::apply, traffic::metrics),
-    tags((name = "platform", description = "The platform itself"), (name = "gateway", description = "What the gateway does, while it does it"), (name = "health", description = "For whoever watches it")),
+    paths(status::status, status::config, status::health, status::live, status::ready, document, traffic::show, traffic::apply, traffic::metrics, mesh::config),
+    tags((name = "platform", description = "The platform itself"), (name = "gateway", description = "What the gateway does, while it does it"), (name = "mesh", description = "What proxies beside instances ask"), (name = "health", description = "For whoever watches it")),
 )]
 struct Document;
 

@@ -3,6 +3,7 @@
 mod answer;
 mod documents;
 mod guard;
+mod mesh;
 mod platform;
 mod status;
 pub(crate) mod traffic;
@@ -55,6 +56,7 @@ pub(crate) async fn serve_router(
 pub fn router(platform: Arc<Platform>) -> Router {
     let registry = trellis_registry::router(platform.services.clone());
     let traffic = traffic::router(platform.traffic.clone());
+    let mesh = mesh::router(platform.mesh.clone());
     let own = Router::new()
         .route("/v1/status", get(status::status))
         .route("/v1/config", get(status::config))
@@ -65,7 +67,7 @@ pub fn router(platform: Arc<Platform>) -> Router {
         .route("/readyz", get(status::ready))
         .method_not_allowed_fallback(answer::method_not_allowed)
         .with_state(platform);
-    guarded(own.merge(registry).merge(traffic))
+    guarded(own.merge(registry).merge(traffic).merge(mesh))
 }
 
 /// What holds for every path: who may ask, how much may be sent, and what is said of a path that is not there.

@@ -13,6 +13,7 @@ use trellis_runtime::health::HealthChecks;
 use trellis_storage::Store;
 use trellis_supervisor::ProcessState;
 
+use crate::mesh::Control;
 use crate::settings::Setting;
 use crate::traffic::Traffic;
 
@@ -47,6 +48,10 @@ pub struct Platform {
     pub services: trellis_registry::Handle,
     /// Its gateway.
     pub traffic: Traffic,
+    /// What its proxies are told.
+    pub mesh: Control,
+    /// The instance that each proxy stands beside.
+    pub beside: BTreeMap<InstanceId, InstanceId>,
 }
 
 /// Where the platform is in its life. Clones share it.

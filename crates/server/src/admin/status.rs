@@ -55,6 +55,10 @@ pub struct ProcessView {
     /// The modules it runs.
     #[schema(value_type = Vec<String>)]
     pub modules: Vec<ServiceName>,
+    /// The process that it is the proxy of, if it is one.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schema(value_type = Option<String>, example = "orders-1")]
+    pub proxy_of: Option<InstanceId>,
     /// `waiting`, `starting`, `ready`, `unready`, `backoff`, `stopping` or `stopped`.
     pub state: String,
     /// Process id, while it runs.
@@ -105,6 +109,7 @@ fn view(platform: &Platform, process: ProcessStatus) -> ProcessView {
     let state = serde_json::to_value(process.state).ok().and_then(|state| state.as_str().map(str::to_owned));
     ProcessView {
         database: platform.databases.get(&process.id).cloned().unwrap_or_default(),
+        proxy_of: platform.beside.get(&process.id).cloned(),
         id: process.id,
         modules: process.provides,
         state: state.unwrap_or_default(),

@@ -6,12 +6,13 @@ use std::path::PathBuf;
 use clap::parser::ValueSource;
 use clap::{ArgMatches, Args, Parser, Subcommand, ValueHint};
 use clap_complete::Shell;
-use trellis_core::{Phase, Status};
+use trellis_core::{InstanceId, Phase, ServiceName, Status};
 
 use super::client::AdminUrl;
 use crate::settings::{Given, Origin, Overrides};
 
-/// Runs an application as a monolith or as microservices: gateway, registry and supervisor in one program.
+/// Runs an application as a monolith, as microservices or in a mesh: gateway, registry, supervisor and proxies in one
+/// program.
 #[derive(Debug, Parser)]
 #[command(
     name = "trellis",
@@ -45,6 +46,14 @@ Examples:
   trellis gateway -c gateway.toml --gateway-listen 127.0.0.1:9009 --admin-listen 127.0.0.1:0 --json
   curl -X PUT --data-binary @gateway.toml http://127.0.0.1:7700/v1/gateway/config   # change it while it runs")]
     Gateway(GatewayAlone),
+    /// Run a proxy beside one instance: what comes in goes to it, what goes out is led to services by name.
+    #[command(after_help = "\
+Examples:
+  trellis proxy --service orders --instance orders-1 --app 127.0.0.1:9000 \\
+    --inbound 127.0.0.1:9001 --outbound 127.0.0.1:9002 --control http://127.0.0.1:7700
+  curl -H 'Host: users' http://127.0.0.1:9002/users/1      # what `orders` calls goes out here
+  trellis up --phase service_mesh                          # starts one beside every instance by itself")]
+    Proxy(Proxy),
     /// Check a manifest and tell every mistake in it.
     #[command(after_help = "\
 Examples:
@@ -144,13 +153,44 @@ pub(crate) struct GatewayAlone {
     pub(crate) log: String,
 }
 
+#[derive(Debug, Args)]
+pub(crate) struct Proxy {
+    /// The service that it stands for.
+    #[arg(long, value_name = "NAME")]
+    pub(crate) service: ServiceName,
+    /// The instance that it stands beside; NAME-1 if not given.
+    #[arg(long, value_name = "ID")]
+    pub(crate) instance: Option<InstanceId>,
+    /// Where that instance is; the control plane is asked if not given.
+    #[arg(long, value_name = "ADDRESS")]
+    pub(crate) app: Option<SocketAddr>,
+    /// Address for other proxies and the gateway; port 0 takes any that is free.
+    #[arg(long, value_name = "ADDRESS")]
+    pub(crate) inbound: Option<SocketAddr>,
+    /// Address for what the instance calls; port 0 takes any that is free.
+    #[arg(long, value_name = "ADDRESS")]
+    pub(crate) outbound: Option<SocketAddr>,
+    /// Address of the proxy's own admin API; any free port if not given.
+    #[arg(long, value_name = "ADDRESS")]
+    pub(crate) admin_listen: Option<SocketAddr>,
+    /// The admin API of the platform, which says where services are and how they are called.
+    #[arg(long, value_name = "URL", env = "TRELLIS_ADMIN", default_value = "http://127.0.0.1:7700")]
+    pub(crate) control: AdminUrl,
+    /// A manifest that holds until the control plane answers; without one the proxy waits for it.
+    #[arg(short = 'c', long = "config", visible_short_alias = 'f', value_name = "FILE", value_hint = ValueHint::FilePath)]
+    pub(crate) file: Option<PathBuf>,
+    /// What is logged, such as `debug` or `info,trellis_proxy=debug`.
+    #[arg(long, value_name = "LEVEL", env = "TRELLIS_LOG", default_value = crate::logging::DEFAULT_FILTER)]
+    pub(crate) log: String,
+}
+
 /// The manifest, and the settings that may be given outside it.
 #[derive(Debug, Args)]
 pub(crate) struct Source {
     /// The manifest; without one, trellis.toml here, or else the only program here.
     #[arg(short, long, value_name = "FILE", value_hint = ValueHint::FilePath)]
     pub(crate) file: Option<PathBuf>,
-    /// How modules are run: monolith or microservices.
+    /// How modules are run: monolith, microservices or `service_mesh`.
     #[arg(long, env = "TRELLIS_PHASE")]
     phase: Option<Phase>,
     /// The folder that holds all state; `data` beside the manifest if not given.

@@ -40,6 +40,11 @@ impl AdminUrl {
         self.send(method, path, body).await.map(|_| ())
     }
 
+    /// `host:port`.
+    pub(crate) fn authority(&self) -> &str {
+        &self.authority
+    }
+
     async fn send(&self, method: Method, path: &str, body: Option<&Value>) -> Result<Vec<u8>, Error> {
         let exchange = self.exchange(method, path, body);
         let late = || self.silent(format!("no answer within {}", humantime::format_duration(TIMEOUT)));

@@ -10,6 +10,7 @@ mod manifest;
 mod output;
 mod overrides;
 mod process;
+mod proxy;
 mod services;
 mod status;
 mod summary;
@@ -53,6 +54,7 @@ fn run(cli: Cli, matches: &ArgMatches) -> Result<ExitCode, Error> {
     match cli.command {
         Command::Up(up) => return up::run(&up, own, json),
         Command::Gateway(alone) => return gateway::run(&alone, own, json),
+        Command::Proxy(beside) => return proxy::run(beside, json),
         Command::Check { file } => return manifest::check(&file, json),
         Command::Config(Config::Dump(source)) => {
             let (_, own) = own.subcommand().unwrap_or(("", own));

@@ -42,7 +42,8 @@ pub(crate) fn run(admin: &AdminUrl, json: bool) -> Result<(), Error> {
 }
 
 fn row(process: &ProcessView, now: i64) -> [String; 7] {
-    let modules: Vec<_> = process.modules.iter().map(ToString::to_string).collect();
+    let mut modules: Vec<_> = process.modules.iter().map(ToString::to_string).collect();
+    modules.extend(process.proxy_of.iter().map(|beside| format!("proxy of {beside}")));
     [
         process.id.to_string(),
         in_words(&process.state).to_owned(),

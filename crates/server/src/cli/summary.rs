@@ -4,7 +4,7 @@ use std::fmt::Write as _;
 
 use super::output;
 use super::status::in_words;
-use crate::up::{ModuleState, Summary};
+use crate::up::{ModuleState, ProxyState, Summary};
 
 /// The summary for people: every address, every module, and what to try next.
 pub(crate) fn text(summary: &Summary) -> String {
@@ -27,6 +27,7 @@ pub(crate) fn text(summary: &Summary) -> String {
         ],
     ];
     rows.extend(summary.modules.iter().map(module));
+    rows.extend(summary.proxies.iter().map(proxy));
     rows.push([
         "data".to_owned(),
         summary.data_dir.clone(),
@@ -53,6 +54,14 @@ fn module(module: &ModuleState) -> [String; 3] {
     let process = if module.process == module.id { String::new() } else { format!(" in {}", module.process) };
     let how = format!("{state}{process}{pid}, database {}", module.database);
     [module.id.to_string(), format!("http://127.0.0.1:{}", module.port), how]
+}
+
+fn proxy(proxy: &ProxyState) -> [String; 3] {
+    let state = serde_json::to_value(proxy.state).unwrap_or_default();
+    let state = in_words(state.as_str().unwrap_or_default()).to_owned();
+    let pid = proxy.pid.map(|pid| format!(", pid {pid}")).unwrap_or_default();
+    let how = format!("{state}{pid}, beside {}, which calls out by port {}", proxy.of, proxy.outbound);
+    [proxy.id.to_string(), format!("http://127.0.0.1:{}", proxy.inbound), how]
 }
 
 fn next(summary: &Summary) -> String {

@@ -28,6 +28,9 @@ pub struct Summary {
     pub data_dir: String,
     /// Every instance of every module.
     pub modules: Vec<ModuleState>,
+    /// The proxy of every instance, if they have one.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub proxies: Vec<ProxyState>,
     /// Processes that have never been ready.
     pub not_ready: Vec<NotReadyModule>,
     /// From the start to now, in milliseconds.
@@ -51,6 +54,25 @@ pub struct ModuleState {
     pub state: ProcessState,
     /// Where its data is.
     pub database: String,
+}
+
+/// The proxy beside an instance.
+#[derive(Debug, Clone, Serialize)]
+pub struct ProxyState {
+    /// Its process.
+    pub id: InstanceId,
+    /// The instance.
+    pub of: InstanceId,
+    /// Process id, while it runs.
+    pub pid: Option<u32>,
+    /// Port on 127.0.0.1 at which the instance is reached.
+    pub inbound: u16,
+    /// Port on 127.0.0.1 through which the instance calls others.
+    pub outbound: u16,
+    /// Port on 127.0.0.1 of its admin API.
+    pub admin: u16,
+    /// Where it is in its life.
+    pub state: ProcessState,
 }
 
 /// A process that did not become ready.
@@ -87,6 +109,19 @@ impl Summary {
             };
             process.instances.iter().map(state).collect()
         };
+        let proxy = |process: &Process| {
+            let sidecar = process.sidecar.as_ref()?;
+            let status = statuses.iter().find(|status| status.id == process.spec.id)?;
+            Some(ProxyState {
+                id: status.id.clone(),
+                of: sidecar.of.clone(),
+                pid: status.pid,
+                inbound: sidecar.inbound,
+                outbound: sidecar.outbound,
+                admin: status.port,
+                state: status.state,
+            })
+        };
         Self {
             pid: process::id(),
             app: platform.app.clone(),
@@ -95,6 +130,7 @@ impl Summary {
             admin: format!("http://{}", platform.admin),
             data_dir: platform.data_dir.display().to_string(),
             modules: plan.iter().flat_map(states).collect(),
+            proxies: plan.iter().filter_map(proxy).collect(),
             not_ready: not_ready
                 .into_iter()
                 .map(|NotReady { id, reason, last_lines }| NotReadyModule { id, reason, last_lines })

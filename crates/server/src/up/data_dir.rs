@@ -79,7 +79,7 @@ impl DataDir {
             Err(error) if error.kind() == io::ErrorKind::NotFound => None,
             Err(error) => return Err(unusable(&file, &error)),
         };
-        if let Some(before) = about.filter(|about| about.phase != phase)
+        if let Some(before) = about.filter(|about| !same_data(about.phase, phase))
             && self.has_module_data()?
         {
             return Err(mismatch(&self.path, before.phase, phase));
@@ -117,6 +117,12 @@ impl DataDir {
         // What is left is replaced by the next start.
         let _ = std::fs::remove_file(self.path.join(name));
     }
+}
+
+/// Whether two phases keep the same tables in the same files: a proxy beside each module changes nothing about its data.
+fn same_data(one: Phase, other: Phase) -> bool {
+    let apart = |phase| matches!(phase, Phase::Microservices | Phase::ServiceMesh);
+    one == other || apart(one) && apart(other)
 }
 
 /// Locks the folder. The lock ends with the process, however that ends.
@@ -206,6 +212,9 @@ mod tests {
         drop(dir);
         let refused = open(parent.path(), Phase::Monolith).unwrap_err();
         assert_eq!(refused.code(), codes::PHASE_MISMATCH);
+        drop(open(parent.path(), Phase::Microservices).unwrap());
+        drop(open(parent.path(), Phase::ServiceMesh).unwrap());
+        assert_eq!(open(parent.path(), Phase::Monolith).unwrap_err().code(), codes::PHASE_MISMATCH);
         open(parent.path(), Phase::Microservices).unwrap();
     }
 

@@ -4,6 +4,7 @@ mod announce;
 mod data_dir;
 mod observer;
 mod processes;
+mod sidecars;
 mod stages;
 
 use std::ffi::OsString;
@@ -22,7 +23,7 @@ use trellis_runtime::{Shutdown, WallClock};
 use trellis_storage::Store;
 use trellis_supervisor::Supervisor;
 
-pub use announce::{ModuleState, NotReadyModule, Summary};
+pub use announce::{ModuleState, NotReadyModule, ProxyState, Summary};
 
 use crate::admin::{self, Life, Platform};
 use crate::cli::helper::Role;
@@ -30,6 +31,7 @@ use crate::database::Database;
 use crate::doors;
 use crate::gateway::Inherited;
 use crate::manifest::Manifest;
+use crate::mesh::{Apps, Control};
 use crate::settings::{Overrides, effective};
 use crate::traffic::{self, Traffic};
 use data_dir::DataDir;
@@ -75,6 +77,7 @@ pub async fn run(options: Options, stop: Shutdown, announce: impl FnOnce(&Summar
     let admin_url = format!("http://{admin_address}");
     let beside = program.parent().map(PathBuf::from).unwrap_or_default();
     let machine = Machine {
+        program: &program,
         beside: &beside,
         path: search_path.as_deref(),
         directory: &manifest.directory,
@@ -86,13 +89,24 @@ pub async fn run(options: Options, stop: Shutdown, announce: impl FnOnce(&Summar
     // Build.
     let (registry, services) =
         trellis_registry::Service::new((&model.registry).into(), store.clone(), clock.clone()).await?;
-    let reporter = Arc::new(Reporter::new(services.clone(), &processes, &model.app.name));
+    let apps = Apps::default();
+    let reporter = Arc::new(Reporter::new(services.clone(), apps.clone(), &processes, &model.app.name));
     let specs = processes.iter().map(|process| process.spec.clone()).collect();
     let helper = |role: Role| vec![program.clone().into_os_string(), role.word().into()];
     let supervision = trellis_supervisor::Options::new(helper(Role::Launcher), helper(Role::Guardian));
     let (supervisor, children) = Supervisor::new(supervision, specs, reporter)?;
     let discovery: Arc<dyn Discovery> = Arc::new(services.clone());
     let (gateway, handle) = Gateway::new(traffic::options(&manifest), routes, discovery)?;
+    // What is stopped first stands first.
+    let (front, modules, base) = (Stage::new("gateway"), Stage::new("modules"), Stage::new("control"));
+    let traffic = Traffic::new(handle, &manifest, overrides.clone());
+    let mesh = Control::new(
+        traffic.models(),
+        services.names(),
+        apps,
+        std::path::absolute(&manifest.directory).unwrap_or_else(|_| manifest.directory.clone()),
+        base.shutdown(),
+    );
     let platform = Platform {
         app: model.app.name.clone(),
         phase: model.app.phase,
@@ -110,13 +124,17 @@ pub async fn run(options: Options, stop: Shutdown, announce: impl FnOnce(&Summar
         health: HealthChecks::default(),
         children: children.clone(),
         services: services.clone(),
-        traffic: Traffic::new(handle, &manifest, overrides.clone()),
+        traffic,
+        mesh,
+        beside: processes
+            .iter()
+            .filter_map(|process| Some((process.spec.id.clone(), process.sidecar.as_ref()?.of.clone())))
+            .collect(),
     };
     platform.add_checks(&store);
     let platform = Arc::new(platform);
 
-    // Spawn. What is stopped first stands first.
-    let (front, modules, base) = (Stage::new("gateway"), Stage::new("modules"), Stage::new("control"));
+    // Spawn.
     base.spawn("registry", registry.run(base.shutdown()));
     base.spawn("admin", admin::serve(admin_socket, platform.clone(), ADMIN_DRAIN, base.shutdown()));
     modules.spawn("supervisor", supervisor.run(modules.shutdown()).map(|end| end.map_err(Error::from)));

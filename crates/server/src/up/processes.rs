@@ -10,11 +10,14 @@ use trellis_core::{Error, InstanceId, Phase, ServiceName, codes};
 use trellis_supervisor::{ProcessSpec, resolve_command};
 
 use super::data_dir::DataDir;
+use super::sidecars::{self, Sidecar};
 use crate::database::Database;
 use crate::secrets;
 
 /// What the machine has to say about it.
 pub(crate) struct Machine<'a> {
+    /// `trellis` itself.
+    pub(crate) program: &'a Path,
     /// The folder that holds `trellis`.
     pub(crate) beside: &'a Path,
     /// The value of PATH.
@@ -34,6 +37,10 @@ pub(crate) struct Process {
     pub(crate) instances: Vec<(ServiceName, InstanceId)>,
     /// Its database, fit to be shown.
     pub(crate) database: String,
+    /// The port at which others reach its instances, if that is not its own but its proxy's.
+    pub(crate) entrance: Option<u16>,
+    /// Set if it is itself a proxy.
+    pub(crate) sidecar: Option<Sidecar>,
 }
 
 /// Modules that are run as one process.
@@ -51,7 +58,13 @@ pub(crate) fn plan(model: &AppModel, data: &DataDir, machine: &Machine<'_>) -> R
     let mut processes = Vec::new();
     for (group, program) in groups.iter().zip(programs) {
         for number in 1..=group.replicas {
-            processes.push(process(model, data, machine, group, &program, number)?);
+            let mut process = process(model, data, machine, group, &program, number)?;
+            let proxy = match model.app.phase {
+                Phase::ServiceMesh => Some(sidecars::beside(&mut process, group.name, model, machine)?),
+                _ => None,
+            };
+            processes.push(process);
+            processes.extend(proxy);
         }
     }
     Ok(processes)
@@ -154,12 +167,14 @@ fn process(
         id,
         provides: names.iter().map(|name| (*name).clone()).collect(),
         needs: needs.into_iter().filter(|need| !names.contains(need)).cloned().collect(),
+        after: Vec::new(),
         command: command.to_vec(),
         env,
         directory: first
             .and_then(|m| m.directory.as_ref())
             .map_or(machine.directory.to_owned(), |d| machine.directory.join(d)),
         socket: first.and_then(|module| module.socket).unwrap_or(defaults.socket),
+        more_sockets: Vec::new(),
         health_path: first
             .and_then(|module| module.health.clone())
             .unwrap_or_else(|| defaults.health.clone()),
@@ -169,7 +184,7 @@ fn process(
         grace: longest(|module| module.grace, defaults.grace),
         restart: defaults.restart.clone(),
     };
-    Ok(Process { spec, instances, database })
+    Ok(Process { spec, instances, database, entrance: None, sidecar: None })
 }
 
 /// The URL a process is given, and how it is shown.
@@ -209,6 +224,7 @@ mod tests {
         let folder = tempfile::tempdir().unwrap();
         let data = DataDir::open(folder.path(), "shop", phase).unwrap();
         let machine = Machine {
+            program: Path::new("/opt/trellis"),
             beside: Path::new("/nowhere"),
             path: Some(OsStr::new("/bin:/usr/bin")),
             directory: Path::new("/app"),
@@ -254,6 +270,33 @@ mod tests {
         assert_eq!((url, &*mail.database), (Some(""), "none"), "not the one of whoever started the platform");
         assert_eq!(mail.spec.directory, Path::new("/app/mail"));
         assert!(mail.spec.command[0].to_string_lossy().ends_with("/sh"));
+    }
+
+    #[test]
+    fn in_the_mesh_every_instance_has_a_proxy_that_is_ready_before_it_starts() {
+        let processes = planned(SHOP, Phase::ServiceMesh).unwrap();
+        assert_eq!(
+            ids(&processes),
+            [
+                "mail-1",
+                "mail-1-proxy",
+                "orders-1",
+                "orders-1-proxy",
+                "orders-2",
+                "orders-2-proxy",
+                "users-1",
+                "users-1-proxy"
+            ]
+        );
+        let (orders, proxy) = (&processes[2], &processes[3]);
+        assert_eq!(orders.spec.after, std::slice::from_ref(&proxy.spec.id));
+        let sidecar = proxy.sidecar.as_ref().unwrap();
+        assert_eq!((&sidecar.of, orders.entrance), (&orders.spec.id, Some(sidecar.inbound)));
+        assert_eq!(orders.spec.env["TRELLIS_OUTBOUND"], format!("http://127.0.0.1:{}", sidecar.outbound));
+        assert_eq!((proxy.spec.more_sockets.len(), proxy.spec.provides.len()), (2, 0));
+        let command: Vec<_> = proxy.spec.command.iter().map(|word| word.to_str().unwrap()).collect();
+        assert_eq!(command[..6], ["/opt/trellis", "proxy", "--service", "orders", "--instance", "orders-1"]);
+        assert!(planned(SHOP, Phase::Microservices).unwrap()[0].spec.after.is_empty());
     }
 
     #[test]

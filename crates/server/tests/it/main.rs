@@ -5,6 +5,7 @@ mod admin;
 mod cli;
 mod gateway;
 mod manifest;
+mod mesh;
 mod refusals;
 mod stop;
 mod support;

@@ -107,8 +107,8 @@ fn an_address_that_others_can_reach() {
 #[test]
 fn a_phase_that_this_version_does_not_run() {
     let folder = support::folder(ONE);
-    let text = refused(folder.path(), &["--phase", "service-mesh"]);
-    assert_told(&text, &["TRL3001", "service_mesh", "monolith", "microservices"]);
+    let text = refused(folder.path(), &["--phase", "serverless"]);
+    assert_told(&text, &["TRL3001", "serverless", "monolith", "service_mesh"]);
 }
 
 #[test]

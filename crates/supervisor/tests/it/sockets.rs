@@ -54,6 +54,28 @@ async fn a_module_binds_the_port_it_is_told() {
     fleet.stop().await;
 }
 
+const INHERIT_TWO: &str = r#"
+assert os.environ["LISTEN_FDS"] == "2"
+other = socket.socket(fileno=4)
+assert other.getsockname()[1] == int(os.environ["OTHER_PORT"])
+server = http.server.HTTPServer(("127.0.0.1", 0), Handler, bind_and_activate=False)
+server.socket = socket.socket(fileno=3)
+server.serve_forever()
+"#;
+
+#[tokio::test]
+async fn more_sockets_come_behind_its_own() {
+    let mut spec = python_module(SocketMode::Inherit, INHERIT_TWO);
+    let (listener, port) = trellis_supervisor::listen().unwrap();
+    spec.more_sockets = vec![std::sync::Arc::new(listener)];
+    spec.env.insert("OTHER_PORT".into(), port.to_string());
+    let fleet = Fleet::start(vec![spec]);
+    assert_eq!(fleet.handle.settled().await, []);
+    let (pid, port) = fleet.started("reports-1", 0).await;
+    assert_eq!(get(port).await, pid.to_string());
+    fleet.stop().await;
+}
+
 #[tokio::test]
 async fn an_inherited_socket_takes_connections_while_its_module_is_down() {
     let mut spec = python_module(SocketMode::Inherit, INHERIT);

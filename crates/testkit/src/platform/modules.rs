@@ -25,6 +25,9 @@ pub struct ModuleProcess {
     pub port: u16,
     /// How often it was started again.
     pub restarts: u32,
+    /// The process that it is the proxy of, if it is one.
+    #[serde(default)]
+    pub proxy_of: Option<String>,
 }
 
 #[derive(Deserialize)]
@@ -47,13 +50,21 @@ impl Platform {
         found.with_context(|| format!("no process runs the module `{name}`"))
     }
 
+    /// The proxy of the first process that runs this module.
+    pub async fn proxy(&self, name: &str) -> anyhow::Result<ModuleProcess> {
+        let of = self.module(name).await?.id;
+        let found = self.modules().await?.into_iter().find(|process| process.proxy_of.as_ref() == Some(&of));
+        found.with_context(|| format!("{of} has no proxy"))
+    }
+
     /// Kills, with SIGKILL, the first process that runs this module. Returns what it was.
     pub async fn kill_module(&self, name: &str) -> anyhow::Result<ModuleProcess> {
-        let process = self.module(name).await?;
-        let pid = process.pid.with_context(|| format!("{} does not run: {}", process.id, process.state))?;
-        let pid = i32::try_from(pid).ok().and_then(Pid::from_raw).context("not a process number")?;
-        kill_process(pid, Signal::KILL).with_context(|| format!("{} cannot be killed", process.id))?;
-        Ok(process)
+        kill(self.module(name).await?)
+    }
+
+    /// Kills its proxy.
+    pub async fn kill_proxy(&self, name: &str) -> anyhow::Result<ModuleProcess> {
+        kill(self.proxy(name).await?)
     }
 
     /// Waits until a process that was killed runs again and is ready.
@@ -64,4 +75,11 @@ impl Platform {
         };
         wait_until(&format!("{} is back", killed.id), limit, back).await
     }
+}
+
+fn kill(process: ModuleProcess) -> anyhow::Result<ModuleProcess> {
+    let pid = process.pid.with_context(|| format!("{} does not run: {}", process.id, process.state))?;
+    let pid = i32::try_from(pid).ok().and_then(Pid::from_raw).context("not a process number")?;
+    kill_process(pid, Signal::KILL).with_context(|| format!("{} cannot be killed", process.id))?;
+    Ok(process)
 }

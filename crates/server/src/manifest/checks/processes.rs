@@ -11,7 +11,7 @@ use crate::secrets;
 use crate::settings::Overrides;
 
 /// What the platform says to a module; a module that is told otherwise would not be found.
-const RESERVED: [&str; 10] = [
+const RESERVED: [&str; 11] = [
     "PORT",
     "LISTEN_FDS",
     "LISTEN_PID",
@@ -22,6 +22,7 @@ const RESERVED: [&str; 10] = [
     "TRELLIS_ADMIN",
     "TRELLIS_MANAGED",
     "TRELLIS_DATA_DIR",
+    "TRELLIS_OUTBOUND",
 ];
 
 pub(super) fn check(model: &AppModel, overrides: &Overrides) -> Vec<Mistake> {
@@ -71,7 +72,7 @@ fn commands(model: &AppModel) -> Vec<Mistake> {
 
 fn phase(model: &AppModel, overrides: &Overrides) -> Option<Mistake> {
     let phase = model.app.phase;
-    if matches!(phase, Phase::Monolith | Phase::Microservices) {
+    if phase != Phase::Serverless {
         return None;
     }
     let place = match &overrides.phase {
@@ -80,7 +81,7 @@ fn phase(model: &AppModel, overrides: &Overrides) -> Option<Mistake> {
     };
     Some(
         Mistake::new(place, format!("this version cannot run the phase `{phase}`"))
-            .expected("`monolith` or `microservices`")
+            .expected("`monolith`, `microservices` or `service_mesh`")
             .help("the modules stay the same: run them as `microservices` until then"),
     )
 }

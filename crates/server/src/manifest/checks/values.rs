@@ -67,6 +67,7 @@ fn waits(model: &AppModel) -> Vec<(Path, HumanDuration)> {
         (Path::keys(["gateway", "timeout"]), gateway.timeout),
         (Path::keys(["gateway", "connect_timeout"]), gateway.connect_timeout),
         (Path::keys(["gateway", "header_timeout"]), gateway.header_timeout),
+        (Path::keys(["mesh", "timeout"]), model.mesh.timeout),
         (Path::keys(["registry", "lease"]), model.registry.lease),
     ];
     for (name, module) in &model.module {

@@ -31,6 +31,14 @@ pub(crate) fn send(method: &str, url: &str, headers: &[(&str, &str)]) -> Answer 
     read(begin(method, url, headers))
 }
 
+/// Sends a request with a body.
+pub(crate) fn put(url: &str, content_type: &str, body: &str) -> Answer {
+    let length = body.len().to_string();
+    let mut stream = begin("PUT", url, &[("content-type", content_type), ("content-length", &length)]);
+    stream.write_all(body.as_bytes()).expect("the body can be written");
+    read(stream)
+}
+
 /// Sends a request and does not wait for the answer.
 pub(crate) fn begin(method: &str, url: &str, headers: &[(&str, &str)]) -> TcpStream {
     let rest = url.strip_prefix("http://").expect("an http URL");

@@ -2,12 +2,14 @@
 
 pub(crate) mod http;
 mod platform;
+mod proxy;
 
 use std::path::{Path, PathBuf};
 use std::process::{Command, Output};
 use std::time::{Duration, Instant};
 
 pub(crate) use platform::Platform;
+pub(crate) use proxy::{Proxy, Web};
 
 /// Longest wait for anything; only reached when something is broken.
 pub(crate) const DEADLINE: Duration = Duration::from_secs(30);

@@ -22,9 +22,14 @@ pub(crate) struct Platform {
 impl Platform {
     /// Starts `trellis up` in `folder` on free ports and waits for its readiness line.
     pub(crate) fn up(folder: &Path, args: &[&str]) -> Self {
+        Self::up_at(folder, "127.0.0.1:0", args)
+    }
+
+    /// The same with its admin API at an address.
+    pub(crate) fn up_at(folder: &Path, admin: &str, args: &[&str]) -> Self {
         let mut child = trellis()
             .current_dir(folder)
-            .args(["up", "--json", "--gateway-listen", "127.0.0.1:0", "--admin-listen", "127.0.0.1:0"])
+            .args(["up", "--json", "--gateway-listen", "127.0.0.1:0", "--admin-listen", admin])
             .args(args)
             .stdout(Stdio::piped())
             .stderr(Stdio::piped())

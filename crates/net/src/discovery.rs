@@ -9,9 +9,10 @@ use tokio::sync::watch;
 use tokio::time::{Instant, sleep, timeout, timeout_at};
 use tracing::warn;
 use trellis_core::error::{Result, chain};
-use trellis_core::{EndpointSet, EndpointWatch, Error, ServiceName, codes};
-use trellis_net::{Body, Pool, body};
+use trellis_core::{Discovery, EndpointSet, EndpointWatch, Error, ServiceName, codes};
 use trellis_runtime::Shutdown;
+
+use crate::{Body, Pool, body};
 
 /// How long the platform may hold a question open.
 const WAIT: Duration = Duration::from_secs(30);
@@ -25,7 +26,7 @@ const MAX_ANSWER_BYTES: u64 = 16 << 20;
 
 /// Follows the endpoints of services. While the platform does not answer, the last snapshot stays.
 #[derive(Clone)]
-pub(crate) struct RemoteDiscovery(Arc<Inner>);
+pub struct RemoteDiscovery(Arc<Inner>);
 
 struct Inner {
     pool: Arc<Pool>,
@@ -34,20 +35,22 @@ struct Inner {
 }
 
 /// The endpoints of one service, and whether anything has been heard of it yet.
-#[derive(Clone)]
-pub(super) struct ServiceWatch {
-    pub(super) endpoints: EndpointWatch,
+#[derive(Debug, Clone)]
+pub struct ServiceWatch {
+    /// The endpoints: none until something has been heard.
+    pub endpoints: EndpointWatch,
     heard: watch::Receiver<bool>,
 }
 
 impl RemoteDiscovery {
     /// Asks the admin API at `authority` (`host:port`). Watches end with `shutdown`.
-    pub(crate) fn new(authority: &str, shutdown: Shutdown) -> Self {
+    pub fn new(authority: &str, shutdown: Shutdown) -> Self {
         let pool = Pool::new(authority.into(), Arc::default());
         Self(Arc::new(Inner { pool, shutdown, watches: Mutex::default() }))
     }
 
-    pub(super) fn watch_service(&self, service: &ServiceName) -> ServiceWatch {
+    /// Watches a service; whoever asks again gets the same watch.
+    pub fn watch_service(&self, service: &ServiceName) -> ServiceWatch {
         let mut watches = self.0.watches.lock().unwrap_or_else(PoisonError::into_inner);
         if let Some(known) = watches.get(service) {
             return known.clone();
@@ -66,11 +69,32 @@ impl RemoteDiscovery {
         watches.insert(service.clone(), service_watch.clone());
         service_watch
     }
+
+    /// Waits until something has been heard of every service that is watched now, but not beyond `deadline`.
+    pub async fn all_heard(&self, deadline: Instant) {
+        let watches: Vec<_> =
+            self.0.watches.lock().unwrap_or_else(PoisonError::into_inner).values().cloned().collect();
+        for watch in watches {
+            watch.first_snapshot(deadline).await;
+        }
+    }
+}
+
+impl Discovery for RemoteDiscovery {
+    fn watch(&self, service: &ServiceName) -> EndpointWatch {
+        self.watch_service(service).endpoints
+    }
+}
+
+impl std::fmt::Debug for RemoteDiscovery {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_tuple("RemoteDiscovery").field(self.0.pool.authority()).finish()
+    }
 }
 
 impl ServiceWatch {
     /// Waits until something has been heard of the service, but not for long: without news the call fails by itself.
-    pub(super) async fn first_snapshot(&self, deadline: Instant) {
+    pub async fn first_snapshot(&self, deadline: Instant) {
         if *self.heard.borrow() {
             return;
         }
