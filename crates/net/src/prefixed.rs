@@ -28,8 +28,7 @@ impl Prefix {
     pub(crate) const LENGTH: usize = 24;
 
     pub(crate) fn new(bytes: &[u8]) -> Self {
-        let mut prefix = Self::default();
-        prefix.to = bytes.len().min(Self::LENGTH);
+        let mut prefix = Self { to: bytes.len().min(Self::LENGTH), ..Self::default() };
         prefix.bytes[..prefix.to].copy_from_slice(&bytes[..prefix.to]);
         prefix
     }

@@ -151,7 +151,7 @@ impl Pool {
     ) -> Result<Reply, SendError> {
         let carrier = match lease.carrier {
             Leased::Place(mut place) => {
-                let (head, incoming) = place.exchange(request).await?.into_parts();
+                let (head, incoming) = Box::pin(place.exchange(request)).await?.into_parts();
                 let carrier = Carrier::Stream(incoming, place.count);
                 return Ok(Reply::Answer(Response::from_parts(head, Received::new(carrier))));
             }

@@ -113,7 +113,7 @@ impl Cluster {
             // An answer that is thrown away is let go of before the wait.
             let last = failed.outcome.err();
             if !after.is_zero() {
-                sleep(after).await;
+                Box::pin(sleep(after)).await;
             }
             next = if let Ok(other) = self.choose(&members, call.hash, &mut tried) {
                 other

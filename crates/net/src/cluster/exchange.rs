@@ -33,7 +33,7 @@ impl Cluster {
             let work = pin!(self.exchange(&tried, request, attempt));
             match limit {
                 None => Ok(work.await),
-                Some(limit) => timeout_at(limit, work).await,
+                Some(limit) => Box::pin(timeout_at(limit, work)).await,
             }
         };
         match ended {
@@ -68,7 +68,8 @@ impl Cluster {
         let member = Arc::clone(attempt.member());
         let mut lease = match member.pool.take() {
             Some(lease) => lease,
-            None => member.pool.connect().await.map_err(|e| self.unconnected(e, true, attempt))?,
+            // What happens rarely is kept out of the future, which is moved with every request.
+            None => Box::pin(member.pool.connect()).await.map_err(|e| self.unconnected(e, true, attempt))?,
         };
         loop {
             let left = call.deadline.saturating_duration_since(Instant::now());
@@ -94,7 +95,7 @@ impl Cluster {
                 return Err(self.failed(failed, is_whole, attempt));
             }
             attempt.has_begun = matches!(failed, SendError::Reset(_));
-            lease = match member.pool.connect().await {
+            lease = match Box::pin(member.pool.connect()).await {
                 Ok(lease) => lease,
                 Err(error) if attempt.has_begun => {
                     let failed = SendError::Reset(error.into());

@@ -94,16 +94,12 @@ impl Scanner {
     /// Looks at a head, or a piece of one; returns how many bytes belong to it.
     fn head(&mut self, bytes: &[u8]) -> Result<usize, Ambiguity> {
         if self.pending.is_empty() {
-            return match read_head(bytes)? {
-                Some((length, framing)) => {
-                    self.state = framing.state();
-                    Ok(length)
-                }
-                None => {
-                    self.keep(bytes);
-                    Ok(bytes.len())
-                }
+            let Some((length, framing)) = read_head(bytes)? else {
+                self.keep(bytes);
+                return Ok(bytes.len());
             };
+            self.state = framing.state();
+            return Ok(length);
         }
         let before = self.pending.len();
         self.keep(bytes);

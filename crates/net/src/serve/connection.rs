@@ -4,15 +4,17 @@ use std::convert::Infallible;
 use std::future::{Future, poll_fn};
 use std::pin::{Pin, pin};
 use std::sync::Arc;
-use std::task::{Context, Poll};
+use std::task::{Context, Poll, ready};
 use std::time::Duration;
 
+use futures_util::FutureExt as _;
 use http::header::CONNECTION;
-use http::{HeaderValue, Request, StatusCode};
+use http::{HeaderValue, Request, Response, StatusCode};
 use hyper::body::Incoming;
 use hyper::server::conn::{http1, http2};
 use hyper::service::service_fn;
 use hyper_util::rt::{TokioExecutor, TokioIo, TokioTimer};
+use pin_project_lite::pin_project;
 use tokio::io::{AsyncRead, AsyncReadExt, AsyncWrite};
 use tokio::time::{Sleep, sleep, timeout};
 use tracing::debug;
@@ -154,15 +156,9 @@ impl<H: Handler> Connection<'_, H> {
         let Self { handler, builders, client, place } = self;
         let guarded = Guarded::new(stream, builders.max_head, builders.patience);
         let serving = Arc::clone(&client);
-        let service = service_fn(move |request: Request<Incoming>| {
-            let (answer, client) = (handler.handle(request, Arc::clone(&serving)), Arc::clone(&serving));
-            async move {
-                let mut answer = answer.await;
-                if client.is_finishing() && answer.status() != StatusCode::SWITCHING_PROTOCOLS {
-                    answer.headers_mut().insert(CONNECTION, HeaderValue::from_static("close"));
-                }
-                Ok::<_, Infallible>(answer)
-            }
+        let service = service_fn(move |request: Request<Incoming>| Finishing {
+            answer: handler.handle(request, Arc::clone(&serving)),
+            client: Arc::clone(&serving),
         });
         let connection = builders.http1.serve_connection(TokioIo::new(guarded), service).with_upgrades();
         // A client may be about to use a connection that has been quiet; to close it then is to lose its request. So it
@@ -187,8 +183,7 @@ impl<H: Handler> Connection<'_, H> {
     {
         let Self { handler, builders, client, place } = self;
         let service = service_fn(move |request: Request<Incoming>| {
-            let answer = handler.handle(request, Arc::clone(&client));
-            async move { Ok::<_, Infallible>(answer.await) }
+            handler.handle(request, Arc::clone(&client)).map(Ok::<_, Infallible>)
         });
         let connection = builders.http2.serve_connection(TokioIo::new(Framed::new(stream)), service);
         run(connection, place, |connection, _| {
@@ -196,6 +191,28 @@ impl<H: Handler> Connection<'_, H> {
             true
         })
         .await
+    }
+}
+
+pin_project! {
+    /// An answer, which says that it is the last one if it is.
+    struct Finishing<F> {
+        #[pin]
+        answer: F,
+        client: Arc<Client>,
+    }
+}
+
+impl<F: Future<Output = Response<B>>, B> Future for Finishing<F> {
+    type Output = Result<Response<B>, Infallible>;
+
+    fn poll(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Self::Output> {
+        let this = self.project();
+        let mut answer = ready!(this.answer.poll(cx));
+        if this.client.is_finishing() && answer.status() != StatusCode::SWITCHING_PROTOCOLS {
+            answer.headers_mut().insert(CONNECTION, HeaderValue::from_static("close"));
+        }
+        Poll::Ready(Ok(answer))
     }
 }
 

@@ -140,8 +140,8 @@ impl Default for ServeOptions {
         Self {
             max_header_bytes: 64 << 10,
             header_timeout: Duration::from_secs(15),
-            idle_timeout: Duration::from_secs(60),
-            stall_timeout: Duration::from_secs(60),
+            idle_timeout: Duration::from_mins(1),
+            stall_timeout: Duration::from_mins(1),
             max_connections: 20_000,
             max_streams: 256,
             linger: Duration::from_millis(500),

@@ -73,13 +73,12 @@ impl ClientTls {
         authority: &str,
         stream: TcpStream,
     ) -> std::io::Result<TlsStream<TcpStream>> {
-        let name = match &self.server_name {
-            Some(name) => name.clone(),
-            None => {
-                let host = authority.rsplit_once(':').map_or(authority, |(host, _)| host);
-                let host = host.trim_start_matches('[').trim_end_matches(']').to_owned();
-                ServerName::try_from(host.clone()).map_err(|_| TlsError::Name(host))?
-            }
+        let name = if let Some(name) = &self.server_name {
+            name.clone()
+        } else {
+            let host = authority.rsplit_once(':').map_or(authority, |(host, _)| host);
+            let host = host.trim_start_matches('[').trim_end_matches(']').to_owned();
+            ServerName::try_from(host.clone()).map_err(|_| TlsError::Name(host))?
         };
         self.connector.connect(name, stream).await
     }

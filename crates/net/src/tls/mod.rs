@@ -34,7 +34,7 @@ pub enum TlsError {
 }
 
 impl TlsError {
-    fn file(path: &std::path::Path, why: impl ToString) -> Self {
+    fn file(path: &std::path::Path, why: impl std::fmt::Display) -> Self {
         Self::File { path: path.to_owned(), why: why.to_string() }
     }
 }

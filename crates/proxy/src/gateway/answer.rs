@@ -113,7 +113,9 @@ impl Passage<'_> {
         }
         if !state.limits.is_empty() {
             let now = record.start.into_std();
-            limits::admit(worker, &state.limits, &view, &params, now, &mut finish.standing).await?;
+            // What few routes have is kept out of the future, which is moved with every request.
+            let admitted = limits::admit(worker, &state.limits, &view, &params, now, &mut finish.standing);
+            Box::pin(admitted).await?;
             record.asked = Instant::now();
         }
         let to = match &route.target {
@@ -124,7 +126,7 @@ impl Passage<'_> {
         if let Some(fault) = &route.fault {
             let patience = incoming.patience.filter(|patience| *patience < timeout);
             let deadline = record.start + patience.unwrap_or(timeout);
-            strike(fault, &view, &params, deadline, patience).await?;
+            Box::pin(strike(fault, &view, &params, deadline, patience)).await?;
             record.asked = Instant::now();
         }
         match (&route.target, to) {
@@ -152,7 +154,7 @@ impl Passage<'_> {
             (Target::Aggregate(plan), _) => {
                 let answer =
                     aggregate::aggregate(live, worker.index, route, plan, &head.headers, incoming, record);
-                answer.await.map_err(Refusal::from)
+                Box::pin(answer).await.map_err(Refusal::from)
             }
             (Target::Respond { status, body, content_type }, _) => {
                 let mut response = own(*status, body.clone());

@@ -124,3 +124,19 @@ impl Handler for Door {
         answer(Arc::clone(&self.0), request, client)
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// The size of what `carry` gives, which is not called.
+    fn size<R, F: Future>(_carry: impl FnOnce(Arc<Worker>, R, Arc<Client>) -> F) -> usize {
+        size_of::<F>()
+    }
+
+    #[test]
+    fn what_is_moved_with_every_request_is_small() {
+        let size = size(answer);
+        assert!(size <= 6144, "the future of a request has {size} bytes: box what few requests need");
+    }
+}

@@ -110,12 +110,12 @@ impl Drop for Gateway {
 
 fn summary(lines: &mut BufReader<ChildStdout>) -> Value {
     let mut text = String::new();
-    let mut depth = 0_i32;
+    let mut depth = 0_usize;
     loop {
         let before = text.len();
         assert!(lines.read_line(&mut text).expect("a line") > 0, "no summary but {text:?}");
         let line = &text[before..];
-        depth += line.matches('{').count() as i32 - line.matches('}').count() as i32;
+        depth = depth + line.matches('{').count() - line.matches('}').count();
         if depth == 0 {
             return serde_json::from_str(&text).unwrap_or_else(|error| panic!("{error}: {text:?}"));
         }
@@ -173,13 +173,12 @@ impl Load {
 
 /// One request; the connection again if it stays open.
 fn ask(address: &str, kept: Option<BufReader<TcpStream>>) -> Result<Option<BufReader<TcpStream>>, String> {
-    let mut stream = match kept {
-        Some(stream) => stream,
-        None => {
-            let stream = TcpStream::connect(address).map_err(|error| format!("connect: {error}"))?;
-            stream.set_read_timeout(Some(DEADLINE)).expect("a timeout");
-            BufReader::new(stream)
-        }
+    let mut stream = if let Some(stream) = kept {
+        stream
+    } else {
+        let stream = TcpStream::connect(address).map_err(|error| format!("connect: {error}"))?;
+        stream.set_read_timeout(Some(DEADLINE)).expect("a timeout");
+        BufReader::new(stream)
     };
     let request = b"GET / HTTP/1.1\r\nhost: a\r\n\r\n";
     stream.get_mut().write_all(request).map_err(|error| format!("write: {error}"))?;

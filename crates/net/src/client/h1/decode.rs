@@ -69,9 +69,8 @@ impl Decoder {
     pub(super) fn take(&mut self, buffer: &mut BytesMut) -> Result<Piece, WireError> {
         match self {
             Self::None => Ok(Piece::End),
-            Self::UntilClosed if buffer.is_empty() => Ok(Piece::More),
+            Self::UntilClosed | Self::Length(_) if buffer.is_empty() => Ok(Piece::More),
             Self::UntilClosed => Ok(Piece::data(buffer.split().freeze())),
-            Self::Length(_) if buffer.is_empty() => Ok(Piece::More),
             Self::Length(left) => {
                 let here = (*left).min(buffer.len() as u64);
                 *left -= here;
@@ -124,9 +123,11 @@ impl Decoder {
                     }
                 }
                 Chunk::Trailers => {
-                    let Some(trailers) = trailers(buffer)? else { return Ok(Piece::More) };
-                    *self = Self::None;
-                    return Ok(trailers.map_or(Piece::End, |fields| Piece::Frame(Frame::trailers(fields))));
+                    let piece = trailers(buffer)?;
+                    if !matches!(piece, Piece::More) {
+                        *self = Self::None;
+                    }
+                    return Ok(piece);
                 }
             }
         }
@@ -172,16 +173,16 @@ fn size(buffer: &mut BytesMut) -> Result<Option<u64>, WireError> {
     Ok(Some(size))
 }
 
-/// The trailers, if they are all there; the inner `None` if there are none.
-fn trailers(buffer: &mut BytesMut) -> Result<Option<Option<HeaderMap>>, WireError> {
+/// The trailers, if they are all there; the end if there are none.
+fn trailers(buffer: &mut BytesMut) -> Result<Piece, WireError> {
     if buffer.starts_with(b"\r\n") {
         buffer.advance(2);
-        return Ok(Some(None));
+        return Ok(Piece::End);
     }
     let mut fields = [httparse::EMPTY_HEADER; MAX_TRAILER_FIELDS];
     let (length, fields) = match httparse::parse_headers(buffer, &mut fields) {
         Ok(httparse::Status::Complete(parsed)) => parsed,
-        Ok(httparse::Status::Partial) if buffer.len() < MAX_TRAILERS => return Ok(None),
+        Ok(httparse::Status::Partial) if buffer.len() < MAX_TRAILERS => return Ok(Piece::More),
         _ => return Err(WireError::Invalid("the trailers cannot be read")),
     };
     let mut map = HeaderMap::with_capacity(fields.len());
@@ -193,7 +194,7 @@ fn trailers(buffer: &mut BytesMut) -> Result<Option<Option<HeaderMap>>, WireErro
         map.append(name, value);
     }
     buffer.advance(length);
-    Ok(Some(Some(map)))
+    Ok(Piece::Frame(Frame::trailers(map)))
 }
 
 fn invalid_size() -> WireError {

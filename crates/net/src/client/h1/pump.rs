@@ -87,6 +87,6 @@ impl Pumped {
     }
 
     pub(in crate::client) fn size_hint(&self) -> SizeHint {
-        self.hint.clone()
+        self.hint
     }
 }
