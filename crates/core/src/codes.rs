@@ -65,6 +65,12 @@ codes! {
     CLIENT_TIMEOUT = "TRL1015", 408, Client, SOON, "The request did not arrive in time";
     /// The parts of an aggregation do not give what is computed from them.
     COMPUTE_FAILED = "TRL1016", 502, Upstream, NO, "A computed member has no value";
+    /// More requests came than a rate limit lets through.
+    RATE_LIMITED = "TRL1017", 429, Client, SOON, "Too many requests in this time";
+    /// The route fails on purpose; the status is the one that it says.
+    FAULT_INJECTED = "TRL1018", 503, Us, NO, "A failure on purpose";
+    /// The service's protocol has no way to open a WebSocket through here.
+    UPGRADE_NOT_CARRIED = "TRL1019", 501, Us, NO, "The change of protocol is not carried to this service";
 
     // 2xxx: what a service or the admin API says about a request it was given
     /// The body is not JSON.

@@ -12,7 +12,6 @@ pub mod metrics;
 mod mistake;
 mod options;
 mod path;
-#[allow(dead_code, reason = "a table says more than the engine in front of it can do yet")]
 mod table;
 
 pub use compile::compile;

@@ -6,6 +6,8 @@ use trellis_core::{Share, model};
 use trellis_net::ServeOptions;
 use trellis_runtime::workers;
 
+use crate::edge::forwarded::ForwardedOptions;
+
 /// Bounds and behaviour of a [`Gateway`](crate::Gateway).
 #[derive(Debug, Clone)]
 pub struct Options {
@@ -13,6 +15,8 @@ pub struct Options {
     pub serve: ServeOptions,
     /// Threads that carry requests; 0 is one for each core. One alone is the caller's own.
     pub workers: usize,
+    /// What is believed of what a request says about its client.
+    pub forwarded: ForwardedOptions,
     /// What holds towards instances, unless their cluster says otherwise.
     pub gateway: model::Gateway,
     /// Where relative paths of clusters' TLS files start from.
@@ -46,6 +50,7 @@ impl From<&model::Gateway> for Options {
                 ..ServeOptions::default()
             },
             workers: model.workers as usize,
+            forwarded: ForwardedOptions { trusted_hops: model.trusted_hops, ..ForwardedOptions::default() },
             gateway: model.clone(),
             directory: PathBuf::new(),
             max_requests: model.max_requests,

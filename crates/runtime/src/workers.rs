@@ -75,7 +75,7 @@ mod tests {
                 Ok(())
             }
         };
-        run("test", (0..3).map(work).collect(), || {}).await.unwrap();
+        run("test", (0..3_usize).map(work).collect(), || {}).await.unwrap();
         assert_eq!(sum.load(Ordering::Relaxed), 6);
     }
 
@@ -92,7 +92,7 @@ mod tests {
                 Ok(())
             }
         };
-        let error = run("test", (0..2).map(work).collect(), || shutdown.trigger()).await.unwrap_err();
+        let error = run("test", (0..2_usize).map(work).collect(), || shutdown.trigger()).await.unwrap_err();
         assert_eq!(error.detail(), "it broke");
     }
 

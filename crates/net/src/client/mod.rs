@@ -130,6 +130,7 @@ impl From<ExchangeError> for SendError {
     fn from(failed: ExchangeError) -> Self {
         match failed.error {
             WireError::Body(source) => Self::Body(source),
+            error @ WireError::Request(_) => Self::Body(error.into()),
             error @ (WireError::Invalid(_) | WireError::TooLarge(_)) => Self::Invalid(error.into()),
             error if failed.has_sent => Self::Reset(error.into()),
             error => Self::Unsent(error.into()),

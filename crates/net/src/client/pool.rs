@@ -66,8 +66,12 @@ impl Pool {
     }
 
     /// An empty pool whose connections count towards `limit`, as those of other pools to the same address do.
-    pub fn limited(authority: Arc<str>, options: Arc<PoolOptions>, limit: Arc<ConnectionLimit>) -> Arc<Self> {
-        let pool = Arc::new(Self::empty(authority, options, Some(Arc::clone(&limit))));
+    pub fn limited(
+        authority: Arc<str>,
+        options: Arc<PoolOptions>,
+        limit: &Arc<ConnectionLimit>,
+    ) -> Arc<Self> {
+        let pool = Arc::new(Self::empty(authority, options, Some(Arc::clone(limit))));
         limit.join(Arc::downgrade(&pool));
         pool
     }

@@ -3,7 +3,7 @@
 use std::sync::atomic::Ordering;
 use std::time::Duration;
 
-use http::Request;
+use http::{HeaderValue, Request};
 use tokio::time::{Instant, sleep, timeout_at};
 use trellis_core::error::{Result, Retry};
 use trellis_core::{Code, Error, codes};
@@ -11,6 +11,7 @@ use trellis_resilience::RetryPolicy;
 
 use super::attempt::Flight;
 use super::learn::{Ending, now};
+use super::retry::unwanted;
 use super::target::Tried;
 use super::{Answer, Cluster};
 use crate::client::Reply;
@@ -28,12 +29,14 @@ pub struct Call<'c> {
     pub hash: Option<u64>,
     /// When it is sent again.
     pub retry: Option<&'c RetryPolicy>,
+    /// What the instance is called in the request; its address if there is none.
+    pub host: Option<&'c HeaderValue>,
 }
 
 impl Call<'_> {
     /// A call without a key that is sent once.
     pub fn once(worker: usize, deadline: Instant) -> Self {
-        Self { worker, deadline, hash: None, retry: None }
+        Self { worker, deadline, hash: None, retry: None, host: None }
     }
 }
 
@@ -87,7 +90,7 @@ impl Cluster {
             flight.attempts += 1;
             let attempt = flight.attempt.insert(next);
             let failed = match self.attempt(&call, request, attempt).await {
-                Ok(reply) => match self.unwanted(&call, request, reply) {
+                Ok(reply) => match unwanted(&call, request, reply) {
                     Ok(reply) => return Ok(self.arrived(flight, reply)),
                     Err(failed) => failed,
                 },
@@ -112,13 +115,12 @@ impl Cluster {
             if !after.is_zero() {
                 sleep(after).await;
             }
-            next = match self.choose(&members, call.hash, &mut tried) {
-                Ok(other) => other,
+            next = if let Ok(other) = self.choose(&members, call.hash, &mut tried) {
+                other
+            } else {
                 // All have been asked: then the same one once more.
-                Err(_) => {
-                    tried = Tried::default();
-                    self.choose(&members, call.hash, &mut tried).map_err(|nobody| last.unwrap_or(nobody))?
-                }
+                tried = Tried::default();
+                self.choose(&members, call.hash, &mut tried).map_err(|nobody| last.unwrap_or(nobody))?
             };
         }
     }

@@ -1,5 +1,6 @@
 //! One attempt: a connection, the request, the head of the answer.
 
+use std::pin::pin;
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
 
@@ -23,13 +24,17 @@ impl Cluster {
         call: &Call<'_>,
         request: &mut Request<Outgoing>,
         attempt: &mut Attempt,
-    ) -> Result<Reply, Failed> {
-        let Some(policy) = call.retry else { return self.exchange(call.deadline, request, attempt).await };
-        let before = request.body().again();
-        let limit = policy.per_try_timeout.map(|limit| Instant::now() + limit);
-        let ended = match limit.filter(|limit| *limit < call.deadline) {
-            None => Ok(self.exchange(call.deadline, request, attempt).await),
-            Some(limit) => timeout_at(limit, self.exchange(limit, request, attempt)).await,
+    ) -> Result<Reply, Box<Failed>> {
+        let before = call.retry.and_then(|_| request.body().again());
+        let limit = call.retry.and_then(|policy| policy.per_try_timeout).map(|limit| Instant::now() + limit);
+        let limit = limit.filter(|limit| *limit < call.deadline);
+        let ended = {
+            let tried = Call { deadline: limit.unwrap_or(call.deadline), ..*call };
+            let work = pin!(self.exchange(&tried, request, attempt));
+            match limit {
+                None => Ok(work.await),
+                Some(limit) => timeout_at(limit, work).await,
+            }
         };
         match ended {
             Ok(Ok(reply)) => {
@@ -42,13 +47,13 @@ impl Cluster {
             Ok(Err(failed)) => Err(failed),
             Err(_) => {
                 self.learn(attempt, Ending::Failure);
-                Err(Failed {
+                Err(Box::new(Failed {
                     failure: Some(Failure::Timeout),
                     may_have_arrived: attempt.has_begun,
                     is_whole: request.body_mut().restore(before),
                     retry_after: None,
                     outcome: Err(self.error(codes::UPSTREAM_TIMEOUT, "did not answer in time")),
-                })
+                }))
             }
         }
     }
@@ -56,18 +61,18 @@ impl Cluster {
     /// One request, over a new connection once more when a kept one was dead on arrival.
     async fn exchange(
         &self,
-        deadline: Instant,
+        call: &Call<'_>,
         request: &mut Request<Outgoing>,
         attempt: &mut Attempt,
-    ) -> Result<Reply, Failed> {
+    ) -> Result<Reply, Box<Failed>> {
         let member = Arc::clone(attempt.member());
         let mut lease = match member.pool.take() {
             Some(lease) => lease,
             None => member.pool.connect().await.map_err(|e| self.unconnected(e, true, attempt))?,
         };
         loop {
-            let left = deadline.saturating_duration_since(Instant::now());
-            request::address(request, &member, left).map_err(ours)?;
+            let left = call.deadline.saturating_duration_since(Instant::now());
+            request::address(request, &member, call.host, left).map_err(ours)?;
             let before = request.body().again();
             let reused = lease.reused;
             attempt.has_begun = true;
@@ -100,7 +105,7 @@ impl Cluster {
         }
     }
 
-    fn failed(&self, failed: SendError, is_whole: bool, attempt: &mut Attempt) -> Failed {
+    fn failed(&self, failed: SendError, is_whole: bool, attempt: &mut Attempt) -> Box<Failed> {
         let (failure, ending) = match &failed {
             SendError::Unsent(_) => (Some(Failure::Connect), Ending::Failure),
             SendError::Refused(_) => (Some(Failure::Refused), Ending::Failure),
@@ -130,11 +135,11 @@ impl Cluster {
                 self.error(codes::UPSTREAM_RESET, "broke the connection before it answered").because(other)
             }
         };
-        Failed { failure, may_have_arrived, is_whole, retry_after: None, outcome: Err(error) }
+        Box::new(Failed { failure, may_have_arrived, is_whole, retry_after: None, outcome: Err(error) })
     }
 
     /// There is no connection that the request could be sent over.
-    fn unconnected(&self, error: ConnectError, is_whole: bool, attempt: &mut Attempt) -> Failed {
+    fn unconnected(&self, error: ConnectError, is_whole: bool, attempt: &mut Attempt) -> Box<Failed> {
         let is_full = matches!(error, ConnectError::Full(_));
         self.learn(attempt, if is_full { Ending::Nothing } else { Ending::Failure });
         let error = if is_full {
@@ -143,13 +148,13 @@ impl Cluster {
         } else {
             self.error(codes::CONNECT_FAILED, "does not accept connections").because(error)
         };
-        Failed {
+        Box::new(Failed {
             failure: Some(Failure::Connect),
             may_have_arrived: false,
             is_whole,
             retry_after: None,
             outcome: Err(error),
-        }
+        })
     }
 }
 
@@ -164,6 +169,7 @@ fn ending(reply: &Reply) -> Ending {
 }
 
 /// The request cannot be addressed, whoever is asked.
-fn ours(error: Error) -> Failed {
-    Failed { failure: None, may_have_arrived: false, is_whole: false, retry_after: None, outcome: Err(error) }
+fn ours(error: Error) -> Box<Failed> {
+    let (failure, retry_after) = (None, None);
+    Box::new(Failed { failure, may_have_arrived: false, is_whole: false, retry_after, outcome: Err(error) })
 }

@@ -1,5 +1,6 @@
 //! What an attempt says about the instance that it went to.
 
+use std::sync::atomic::Ordering;
 use std::time::{Duration, Instant};
 
 use http::HeaderMap;
@@ -9,6 +10,7 @@ use trellis_resilience::outlier::Verdict;
 
 use super::Cluster;
 use super::attempt::Attempt;
+use super::members::Counts;
 
 /// How an attempt ended.
 #[derive(Debug, Clone, Copy)]
@@ -38,6 +40,7 @@ impl Cluster {
         }
         let took = now.saturating_duration_since(attempt.since);
         let member = attempt.member();
+        member.counts.add(ending, took);
         if let Some(ewma) = &member.ewma {
             match ending {
                 Ending::Answer { status: 429 | 502..=504, retry_after } => {
@@ -55,6 +58,21 @@ impl Cluster {
             Ending::Nothing => return,
         };
         self.known.judge(&member.shared, verdict, now);
+    }
+}
+
+impl Counts {
+    fn add(&self, ending: Ending, took: Duration) {
+        let count = match ending {
+            Ending::Answer { status: 500.., .. } => &self.errors,
+            Ending::Answer { .. } => &self.good,
+            Ending::Failure => &self.failures,
+            Ending::Nothing => return,
+        };
+        count.fetch_add(1, Ordering::Relaxed);
+        if matches!(ending, Ending::Answer { .. }) {
+            self.micros.fetch_add(took.as_micros() as u64, Ordering::Relaxed);
+        }
     }
 }
 

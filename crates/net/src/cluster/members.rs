@@ -1,6 +1,6 @@
 //! The instances of a cluster as one worker sees them.
 
-use std::sync::atomic::{AtomicU32, Ordering};
+use std::sync::atomic::{AtomicU32, AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
@@ -49,6 +49,20 @@ pub(super) struct Member {
     /// How soon it answers, if it is chosen by that.
     pub(super) ewma: Option<PeakEwma>,
     outstanding: AtomicU32,
+    pub(super) counts: Counts,
+}
+
+/// What attempts on a member came to, as one worker counted them.
+#[derive(Debug, Default)]
+pub(super) struct Counts {
+    /// Answers below 500.
+    pub(super) good: AtomicU64,
+    /// Answers of 500 and more.
+    pub(super) errors: AtomicU64,
+    /// No answer, which was the instance's fault.
+    pub(super) failures: AtomicU64,
+    /// Time until answers began, in microseconds.
+    pub(super) micros: AtomicU64,
 }
 
 /// The time in which an old answer loses most of its weight, and what is expected of an instance that has not answered
@@ -143,7 +157,7 @@ impl Member {
         // Copies of this worker's own: a shared count of references would be fought over with every request.
         let text = &*shared.endpoint.authority;
         let pool = match &shared.limit {
-            Some(limit) => Pool::limited(text.into(), Arc::clone(options), Arc::clone(limit)),
+            Some(limit) => Pool::limited(text.into(), Arc::clone(options), limit),
             None => Pool::new(text.into(), Arc::clone(options)),
         };
         Self {
@@ -154,6 +168,7 @@ impl Member {
             shared,
             ewma: by_latency.then(|| PeakEwma::new(EWMA_DECAY, EWMA_FIRST)),
             outstanding: AtomicU32::new(0),
+            counts: Counts::default(),
         }
     }
 

@@ -6,8 +6,8 @@ mod exchange;
 mod health;
 mod learn;
 mod members;
-mod raw;
 mod options;
+mod raw;
 mod report;
 mod request;
 mod retry;
@@ -93,7 +93,7 @@ impl Cluster {
 
     /// Closes what is idle, so that a server that waits for its connections can stop.
     pub fn close_idle(&self) {
-        self.pools(|pool| pool.close_idle());
+        self.pools(crate::client::Pool::close_idle);
     }
 
     /// Closes connections of `worker` that have been idle for too long, or were closed by the other side.

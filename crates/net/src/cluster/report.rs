@@ -9,7 +9,7 @@ use trellis_resilience::{ConcurrencyLimit, PeakEwma, State};
 
 use super::Cluster;
 use super::learn::now;
-use super::members::Member;
+use super::members::{Counts, Member, Shard};
 
 /// A cluster at one moment. What is counted is counted since it was made.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -48,6 +48,14 @@ pub struct MemberReport {
     pub weight: u32,
     /// Requests under way.
     pub outstanding: u32,
+    /// Attempts that it answered with a status below 500.
+    pub good: u64,
+    /// Attempts that it answered with one of 500 or more.
+    pub errors: u64,
+    /// Attempts that it did not answer, by its own fault.
+    pub failures: u64,
+    /// How long its answers took to begin, all together.
+    pub took: Duration,
     /// Where its breaker stands.
     pub breaker: State,
     /// Left out for a while, for doing worse than the others.
@@ -74,15 +82,22 @@ impl Cluster {
         let now = now();
         // What is known by now, even if nobody has asked yet.
         let newest = self.known.update(&mut self.endpoints.clone(), &self.options, now);
-        let views: Vec<_> = self.shards.iter().map(|shard| shard.current()).collect();
+        let views: Vec<_> = self.shards.iter().map(Shard::current).collect();
         let member = |(shared, endpoint): (&Arc<_>, &trellis_core::Endpoint)| {
             let seen = views.iter().flat_map(|view| &view.list);
             let seen: Vec<&Arc<Member>> = seen.filter(|member| Arc::ptr_eq(&member.shared, shared)).collect();
             let shared: &super::shared::Shared = shared;
+            let sum = |which: fn(&Counts) -> &AtomicU64| {
+                seen.iter().map(|member| which(&member.counts).load(Ordering::Relaxed)).sum::<u64>()
+            };
             MemberReport {
                 id: endpoint.id.clone(),
                 weight: endpoint.weight,
                 outstanding: seen.iter().map(|member| member.outstanding()).sum(),
+                good: sum(|counts| &counts.good),
+                errors: sum(|counts| &counts.errors),
+                failures: sum(|counts| &counts.failures),
+                took: Duration::from_micros(sum(|counts| &counts.micros)),
                 breaker: shared.breaker.state(now),
                 ejected: shared.is_ejected(now),
                 healthy: shared.is_healthy(),

@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use http::header::{CONTENT_TYPE, HOST};
-use http::uri::{PathAndQuery, Scheme};
+use http::uri::{Authority, PathAndQuery, Scheme};
 use http::{HeaderName, HeaderValue, Request, Uri, Version};
 use trellis_core::error::Result;
 use trellis_core::{Error, codes, headers};
@@ -15,12 +15,17 @@ use crate::client::Protocol;
 
 const GRPC_TIMEOUT: HeaderName = HeaderName::from_static("grpc-timeout");
 
-/// Addresses `request` to `member`, and says how much time is left for it.
-pub(super) fn address(request: &mut Request<Outgoing>, member: &Member, left: Duration) -> Result<()> {
+/// Addresses `request` to `member`, under the name `host` if there is one, and says how much time is left for it.
+pub(super) fn address(
+    request: &mut Request<Outgoing>,
+    member: &Member,
+    host: Option<&HeaderValue>,
+    left: Duration,
+) -> Result<()> {
     let options = member.pool.options();
     match options.protocol {
         Protocol::Http1 => {
-            let host = member.host.clone().ok_or_else(no_host)?;
+            let host = host.or(member.host.as_ref()).cloned().ok_or_else(no_host)?;
             request.headers_mut().insert(HOST, host);
             *request.version_mut() = Version::HTTP_11;
             if request.uri().authority().is_some() || request.uri().path_and_query().is_none() {
@@ -30,7 +35,9 @@ pub(super) fn address(request: &mut Request<Outgoing>, member: &Member, left: Du
         Protocol::Http2 => {
             let mut parts = http::uri::Parts::default();
             parts.scheme = Some(if options.tls.is_some() { Scheme::HTTPS } else { Scheme::HTTP });
-            parts.authority = Some(member.authority.clone().ok_or_else(no_host)?);
+            let given = host.map(|host| Authority::try_from(host.as_bytes()));
+            let given = given.transpose().map_err(|error| no_host().because(error))?;
+            parts.authority = Some(given.or_else(|| member.authority.clone()).ok_or_else(no_host)?);
             parts.path_and_query = Some(path(request.uri()));
             *request.uri_mut() = Uri::from_parts(parts).map_err(|error| no_host().because(error))?;
             *request.version_mut() = Version::HTTP_2;

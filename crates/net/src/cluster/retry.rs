@@ -36,28 +36,6 @@ impl Failed {
 }
 
 impl Cluster {
-    /// Turns an answer into a failure if the policy wants another one for its status.
-    pub(super) fn unwanted(
-        &self,
-        call: &Call<'_>,
-        request: &mut Request<Outgoing>,
-        reply: Reply,
-    ) -> Result<Reply, Failed> {
-        let (Some(policy), Reply::Answer(response)) = (call.retry, &reply) else { return Ok(reply) };
-        let status = response.status().as_u16();
-        if status < 400 || !policy.on.covers(Failure::Status(status)) {
-            return Ok(reply);
-        }
-        Err(Failed {
-            failure: Some(Failure::Status(status)),
-            may_have_arrived: true,
-            // Put back before, if it could be had twice.
-            is_whole: request.body_mut().restore(None),
-            retry_after: retry_after(status, response.headers()),
-            outcome: Ok(reply),
-        })
-    }
-
     /// How long to wait before another attempt; `None` if there is to be none.
     pub(super) fn again(
         &self,
@@ -91,4 +69,25 @@ impl Cluster {
         counter.fetch_add(1, Ordering::Relaxed);
         None
     }
+}
+
+/// Turns an answer into a failure if the policy wants another one for its status.
+pub(super) fn unwanted(
+    call: &Call<'_>,
+    request: &mut Request<Outgoing>,
+    reply: Reply,
+) -> Result<Reply, Box<Failed>> {
+    let (Some(policy), Reply::Answer(response)) = (call.retry, &reply) else { return Ok(reply) };
+    let status = response.status().as_u16();
+    if status < 400 || !policy.on.covers(Failure::Status(status)) {
+        return Ok(reply);
+    }
+    Err(Box::new(Failed {
+        failure: Some(Failure::Status(status)),
+        may_have_arrived: true,
+        // Put back before, if it could be had twice.
+        is_whole: request.body_mut().restore(None),
+        retry_after: retry_after(status, response.headers()),
+        outcome: Ok(reply),
+    }))
 }

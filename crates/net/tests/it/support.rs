@@ -3,6 +3,7 @@
 use std::convert::Infallible;
 use std::net::SocketAddr;
 use std::sync::Arc;
+use std::sync::atomic::{AtomicU16, AtomicU32, Ordering};
 
 use http::{Method, Request, Response};
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
@@ -58,22 +59,67 @@ pub(crate) async fn closed() -> SocketAddr {
     TcpListener::bind("127.0.0.1:0").await.unwrap().local_addr().unwrap()
 }
 
+/// The instance `i-N` at this address.
+pub(crate) fn endpoint(n: usize, address: SocketAddr) -> Endpoint {
+    let (id, authority) = (format!("i-{n}").parse().unwrap(), address.to_string().into());
+    Endpoint { id, authority, weight: 1, zone: None }
+}
+
+pub(crate) fn set(endpoints: Vec<Endpoint>) -> Arc<EndpointSet> {
+    Arc::new(EndpointSet { revision: 1, endpoints })
+}
+
 pub(crate) fn endpoints(addresses: &[SocketAddr]) -> EndpointWatch {
-    let endpoints = addresses
-        .iter()
-        .enumerate()
-        .map(|(i, address)| Endpoint {
-            id: format!("i-{i}").parse().unwrap(),
-            authority: address.to_string().into(),
-            weight: 1,
-            zone: None,
-        })
-        .collect();
-    tokio::sync::watch::channel(Arc::new(EndpointSet { revision: 1, endpoints })).1
+    let endpoints = addresses.iter().enumerate().map(|(n, address)| endpoint(n, *address)).collect();
+    tokio::sync::watch::channel(set(endpoints)).1
 }
 
 pub(crate) fn cluster(addresses: &[SocketAddr]) -> Cluster {
-    Cluster::new("svc".parse().unwrap(), &endpoints(addresses), ClusterOptions::default())
+    cluster_with(addresses, ClusterOptions::default())
+}
+
+pub(crate) fn cluster_with(addresses: &[SocketAddr], options: ClusterOptions) -> Cluster {
+    Cluster::new("svc".parse().unwrap(), &endpoints(addresses), options)
+}
+
+/// Polls until `holds`, or panics.
+pub(crate) async fn eventually(what: &str, mut holds: impl AsyncFnMut() -> bool) {
+    let poll = async {
+        while !holds().await {
+            tokio::time::sleep(std::time::Duration::from_millis(2)).await;
+        }
+    };
+    let in_time = tokio::time::timeout(std::time::Duration::from_secs(20), poll).await;
+    assert!(in_time.is_ok(), "never: {what}");
+}
+
+/// A server that answers with a status that can be changed, and counts what it is asked.
+pub(crate) struct Moody {
+    pub(crate) address: SocketAddr,
+    pub(crate) status: Arc<AtomicU16>,
+    asked: Arc<AtomicU32>,
+}
+
+impl Moody {
+    pub(crate) async fn new(status: u16) -> Self {
+        let (status, asked) = (Arc::new(AtomicU16::new(status)), Arc::new(AtomicU32::new(0)));
+        let (says, counts) = (status.clone(), asked.clone());
+        let server = server(ServeOptions::default(), move |_| {
+            counts.fetch_add(1, Ordering::Relaxed);
+            let status = says.load(Ordering::Relaxed);
+            async move { Response::builder().status(status).body(Body::empty()).unwrap() }
+        });
+        Self { address: server.await.address, status, asked }
+    }
+
+    /// Requests since the last time.
+    pub(crate) fn asked(&self) -> u32 {
+        self.asked.swap(0, Ordering::Relaxed)
+    }
+
+    pub(crate) fn says(&self, status: u16) {
+        self.status.store(status, Ordering::Relaxed);
+    }
 }
 
 pub(crate) fn request(method: Method, path: &str) -> Request<Body> {

@@ -7,6 +7,8 @@ use trellis_core::model;
 
 use super::Compiler;
 use super::matchers::header_name;
+use crate::edge::compress::{Compression, CompressionOptions};
+use crate::edge::cors::{Cors, CorsOptions};
 use crate::mistake::key;
 use crate::table::{Fault, HeaderEdits, Key, RateLimit};
 
@@ -45,7 +47,8 @@ impl Compiler<'_> {
     }
 
     /// None where nobody is let in.
-    pub(super) fn cors(&mut self, at: &str, cors: &model::Cors) -> Option<Arc<model::Cors>> {
+    pub(super) fn cors(&mut self, at: &str, cors: &model::Cors) -> Option<Arc<Cors>> {
+        let before = self.mistakes.len();
         for (n, origin) in
             cors.origins.iter().enumerate().filter(|(_, origin)| *origin != "*" && !is_origin(origin))
         {
@@ -71,7 +74,10 @@ impl Compiler<'_> {
                 self.mistakes.take(format!("{at}.{list}[{n}]"), header_name(name));
             }
         }
-        (!cors.origins.is_empty()).then(|| Arc::new(cors.clone()))
+        if cors.origins.is_empty() || self.mistakes.len() > before {
+            return None;
+        }
+        self.mistakes.take(at, Cors::compile(&CorsOptions::from(cors))).map(Arc::new)
     }
 
     /// None where nothing is compressed.
@@ -79,7 +85,8 @@ impl Compiler<'_> {
         &mut self,
         at: &str,
         compression: &model::Compression,
-    ) -> Option<Arc<model::Compression>> {
+    ) -> Option<Arc<Compression>> {
+        let before = self.mistakes.len();
         let is_type = |text: &str| {
             text.split_once('/').is_some_and(|(a, b)| !a.is_empty() && !b.is_empty() && !b.contains('/'))
                 && text.bytes().all(|b| b.is_ascii_graphic() && b != b';')
@@ -95,7 +102,10 @@ impl Compiler<'_> {
                 self.mistakes.add(format!("{at}.algorithms[{n}]"), "this one is there twice");
             }
         }
-        (!compression.algorithms.is_empty()).then(|| Arc::new(compression.clone()))
+        if compression.algorithms.is_empty() || self.mistakes.len() > before {
+            return None;
+        }
+        self.mistakes.take(at, Compression::compile(&CompressionOptions::from(compression))).map(Arc::new)
     }
 
     pub(super) fn rate_limits(&mut self, at: &str, limits: &[model::RateLimit]) -> Box<[RateLimit]> {
@@ -168,7 +178,7 @@ fn is_origin(text: &str) -> bool {
     })
 }
 
+/// Whether it is a URL that can be connected to: TLS to Redis is not built in.
 fn is_redis(url: &str) -> bool {
-    let rest = url.strip_prefix("redis://").or_else(|| url.strip_prefix("rediss://"));
-    rest.is_some_and(|rest| !rest.is_empty() && url.parse::<Uri>().is_ok())
+    url.starts_with("redis://") && redis::Client::open(url).is_ok()
 }

@@ -19,6 +19,8 @@ use std::time::Duration;
 use trellis_core::model::{self, AppModel};
 use trellis_core::{HumanDuration, ServiceName};
 
+use crate::edge::compress::Compression;
+use crate::edge::cors::Cors;
 use crate::mistake::{Mistake, Mistakes};
 use crate::table::RouteTable;
 use upstream::Named;
@@ -75,8 +77,8 @@ struct Compiler<'m> {
 /// What routes have unless they say otherwise.
 #[derive(Debug, Default)]
 struct Defaults {
-    cors: Option<Arc<model::Cors>>,
-    compression: Option<Arc<model::Compression>>,
+    cors: Option<Arc<Cors>>,
+    compression: Option<Arc<Compression>>,
 }
 
 impl Compiler<'_> {

@@ -49,6 +49,7 @@ impl<'m> Compiler<'m> {
         }
         let gateway = &self.model.gateway;
         let compiled = Route {
+            index: 0,
             path: route.path.as_ref().or(route.regex.as_ref()).map_or("", String::as_str).into(),
             origin: at,
             methods,
@@ -76,6 +77,7 @@ impl<'m> Compiler<'m> {
         let upstream = self.upstream(&at, Some(module), None);
         if let (Some(pattern), Some(upstream)) = (pattern, upstream) {
             let route = Route {
+                index: 0,
                 path: path.into(),
                 origin: at,
                 methods: MethodSet::ALL,

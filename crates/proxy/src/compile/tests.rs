@@ -1,5 +1,3 @@
-use std::sync::Arc;
-
 use trellis_core::model::{AppModel, ClusterEndpoint};
 
 use crate::table::{Lookup, Source, Target, View};
@@ -71,7 +69,7 @@ fn the_design_compiles() {
     let route = |path| {
         let head = get(path);
         match table.lookup(&View::new(&head, None, false)) {
-            Lookup::Route { route, .. } => Arc::clone(route),
+            Lookup::Route { route, .. } => route,
             other => panic!("{path}: {other:?}"),
         }
     };
@@ -317,6 +315,30 @@ fn all_mistakes_are_reported_at_once() {
             "route[2].path",
         ]
     );
+}
+
+#[test]
+fn what_the_edge_refuses_is_a_mistake_in_the_manifest() {
+    for (setting, place, why) in [
+        ("cors = { origins = ['https://*.com'] }", "cors", "two parts"),
+        (
+            "cors = { origins = ['https://a.example'], headers = ['*'], credentials = true }",
+            "cors",
+            "headers",
+        ),
+        ("compression = { types = ['text/*/x'] }", "compression.types[0]", "not a content type"),
+        ("compression = { types = ['*/json'] }", "compression", "not a media type"),
+        (
+            "rate_limit = [{ requests = 1, shared = 'rediss://localhost' }]",
+            "rate_limit[0].shared",
+            "redis://",
+        ),
+        ("rate_limit = [{ requests = 1, shared = 'redis://' }]", "rate_limit[0].shared", "redis://"),
+    ] {
+        let found = mistakes(&with_shop(&format!("[[route]]\npath = '/a'\nservice = 'users'\n{setting}")));
+        let [mistake] = &found[..] else { panic!("{setting}: {found:?}") };
+        assert!(mistake.starts_with(&format!("route[0].{place}: ")) && mistake.contains(why), "{mistake}");
+    }
 }
 
 #[test]

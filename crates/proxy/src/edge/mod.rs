@@ -4,7 +4,8 @@
 //! no clock. The engine in [`gateway`](crate::Gateway) calls them.
 
 pub mod compress;
+mod convert;
 pub mod cors;
 pub mod forwarded;
-mod headers;
+pub(crate) mod headers;
 pub mod websocket;

@@ -7,7 +7,7 @@ use bytes::Bytes;
 use futures_util::future::join_all;
 use http::header::CONTENT_TYPE;
 use http::{HeaderMap, HeaderValue, Method, Request, Response, Uri};
-use tokio::time::{Instant, timeout_at};
+use tokio::time::timeout_at;
 use trellis_core::{Error, codes};
 use trellis_net::client::Reply;
 use trellis_net::cluster::{Call, Flight};
@@ -26,36 +26,43 @@ const MUCH: usize = 64 << 10;
 
 /// Fetches all parts at once and puts them together.
 pub(super) async fn aggregate(
-    live: &Snapshot,
+    live: &Arc<Snapshot>,
     worker: usize,
-    route: &Arc<Route>,
+    route: &Route,
     plan: &Aggregate,
     client: &HeaderMap,
     incoming: &Incoming,
     record: &mut Record,
 ) -> Result<Response<Content>, Error> {
     let headers = incoming.part(client);
-    let patience = incoming.patience;
-    let fetch = |part| fetch(live, worker, part, headers.clone(), patience, plan.is_input(&part.name));
+    let asked = record.asked;
+    // Each part has its own time from here on; the client's has begun before.
+    let patience = incoming.patience.map(|all| all.saturating_sub(asked.duration_since(record.start)));
+    let parts = plan.parts.iter().map(|part| {
+        let wait = Wait::new(asked, asked, part.timeout, patience);
+        fetch(live, worker, part, headers.clone(), wait, plan.is_input(&part.name))
+    });
     if patience == Some(Duration::ZERO) {
-        Wait::new(Instant::now(), route.timeout, patience)?;
+        Wait::new(asked, asked, route.timeout, patience)?;
     }
-    let (attempts, fetched): (Vec<u32>, Vec<_>) =
-        join_all(plan.parts.iter().map(fetch)).await.into_iter().unzip();
+    let (attempts, fetched): (Vec<u32>, Vec<_>) = join_all(parts).await.into_iter().unzip();
     record.attempts = attempts.into_iter().sum();
     let size: usize = fetched.iter().flatten().map(|part| part.json.len()).sum();
     let Answer { json, flag } = if size < MUCH || plan.computed.is_empty() {
         assemble(plan, fetched)?
     } else {
-        elsewhere(route, fetched).await?
+        elsewhere(Arc::clone(live), route.index, fetched).await?
     };
     record.partly = flag;
     Ok(document(json))
 }
 
-async fn elsewhere(route: &Arc<Route>, fetched: Vec<Result<Fetched, Failure>>) -> Result<Answer, Error> {
-    let route = Arc::clone(route);
-    let work = tokio::task::spawn_blocking(move || match &route.target {
+async fn elsewhere(
+    live: Arc<Snapshot>,
+    route: usize,
+    fetched: Vec<Result<Fetched, Failure>>,
+) -> Result<Answer, Error> {
+    let work = tokio::task::spawn_blocking(move || match &live.table.routes[route].target {
         Target::Aggregate(plan) => assemble(plan, fetched),
         _ => Err(Error::new(codes::INTERNAL, "a route changed its target")),
     });
@@ -69,14 +76,14 @@ async fn fetch(
     worker: usize,
     part: &Part,
     headers: HeaderMap,
-    patience: Option<Duration>,
+    wait: Result<Wait, Error>,
     parse: bool,
 ) -> (u32, Result<Fetched, Failure>) {
     let mut request = Request::new(Outgoing::empty());
     *request.method_mut() = Method::GET;
     *request.uri_mut() = Uri::from(part.get.clone());
     *request.headers_mut() = headers;
-    let wait = match Wait::new(Instant::now(), part.timeout, patience) {
+    let wait = match wait {
         Ok(wait) => wait,
         Err(error) => return (0, Err(Failure::from(&error))),
     };

@@ -3,21 +3,27 @@
 use std::sync::Arc;
 
 use bytes::Bytes;
-use http::header::{ALLOW, CONTENT_TYPE, LOCATION};
-use http::{HeaderValue, Method, Request, Response, StatusCode};
+use http::header::{CONTENT_TYPE, LOCATION};
+use http::{Method, Request, Response, StatusCode};
 use hyper::body::Incoming as RequestBody;
-use trellis_core::error::{Blame, chain};
+use tokio::time::Instant;
 use trellis_core::headers::REQUEST_ID;
+use trellis_core::model::Protocol;
 use trellis_core::{Error, codes};
-use trellis_net::{Client, Unread, problem, read_on};
+use trellis_net::{Client, Unread, read_on};
 
-use super::aggregate;
 use super::body::{Answered, Content};
+use super::finish::Finish;
 use super::forward::{self, Destination, close, forward};
 use super::incoming::{self, Incoming};
-use super::record::{Begin, Record};
-use super::worker::Worker;
-use crate::table::{Lookup, MethodSet, Target, View};
+use super::preflight::preflight;
+use super::record::Record;
+use super::refusal::Refusal;
+use super::strike::strike;
+use super::upgrade::{Switch, hides_the_rest};
+use super::worker::{Snapshot, Worker};
+use super::{aggregate, limits};
+use crate::table::{Forward, Lookup, Target};
 
 /// What the client gets, whatever happens.
 pub(super) async fn answer(
@@ -26,122 +32,166 @@ pub(super) async fn answer(
     client: Arc<Client>,
 ) -> Response<Answered> {
     let (head, content) = read_on(request).into_parts();
-    let incoming = Incoming::read(&head, &client, &worker.shared.clock);
-    let version = head.version;
-    let begin = Begin { head: &head, request_id: &incoming.request_id, trace: incoming.trace };
-    let mut record = Record::begin(&worker, &begin);
+    let incoming = Incoming::read(&head, &client, worker.shared.options.forwarded, &worker.shared.clock);
+    let (version, hides_the_rest) = (head.version, hides_the_rest(&head));
+    // This request stays with this table, even if the next one is in force by the time it ends.
+    let live = worker.snapshot();
+    let mut record = Record::begin(&worker, &live, &head, &incoming);
+    let mut finish = Finish::default();
     let answer = if worker.is_full() {
+        worker.hits().requests.hit(worker.index);
         Err(Refusal::from(Error::new(codes::OVERLOADED, "too many requests are under way; try again")))
     } else {
-        route(&worker, &client, Request::from_parts(head, content), &incoming, &mut record).await
+        let passage = Passage { worker: &worker, live: &live, client: &client, incoming: &incoming };
+        passage.route(Request::from_parts(head, content), &mut finish, &mut record).await
     };
+    let is_problem = answer.is_err();
     let mut response = answer.unwrap_or_else(|refusal| {
-        let Refusal { error, allow } = refusal;
-        record.failed(error.code());
-        report(&error, &incoming);
-        let mut response = problem::document(&error, incoming.request_id.to_str().ok());
-        if let Some(allow) = allow.and_then(|allow| HeaderValue::try_from(allow.to_string()).ok()) {
-            response.headers_mut().insert(ALLOW, allow);
-        }
-        if matches!(error.code(), codes::BODY_TOO_LARGE | codes::BAD_REQUEST | codes::CLIENT_TIMEOUT) {
-            close(&mut response, version);
-        }
-        response.map(Content::Own)
+        record.failed(refusal.error.code());
+        refusal.report(&incoming);
+        refusal.document(&incoming, version)
     });
+    if let Some(index) = record.route {
+        finish.apply(&live.table.routes[index], &mut response, is_problem);
+    }
+    // What came after the request was not looked at, so the connection ends with it.
+    if hides_the_rest && !matches!(response.body(), Content::Switched(_)) {
+        close(&mut response, version);
+    }
     response.headers_mut().insert(REQUEST_ID, incoming.request_id);
     record.status = response.status().as_u16();
     response.map(|content| Answered::new(content, record))
 }
 
-/// An error, and what a 405 must say besides.
-struct Refusal {
-    error: Error,
-    allow: Option<MethodSet>,
+/// What a request finds on its way.
+struct Passage<'r> {
+    worker: &'r Arc<Worker>,
+    live: &'r Arc<Snapshot>,
+    client: &'r Arc<Client>,
+    incoming: &'r Incoming,
 }
 
-async fn route(
-    worker: &Worker,
-    client: &Arc<Client>,
-    request: Request<Unread>,
-    incoming: &Incoming,
-    record: &mut Record,
-) -> Result<Response<Content>, Refusal> {
-    if request.method() == Method::OPTIONS && request.uri().path() == "*" {
-        return Ok(about_the_server());
+impl Passage<'_> {
+    async fn route(
+        &self,
+        request: Request<Unread>,
+        finish: &mut Finish,
+        record: &mut Record,
+    ) -> Result<Response<Content>, Refusal> {
+        let Self { worker, live, incoming, .. } = *self;
+        if request.method() == Method::OPTIONS && request.uri().path() == "*" {
+            return Ok(about_the_server());
+        }
+        let (mut head, content) = request.into_parts();
+        let switch = Switch::read(&mut head)?;
+        incoming::check(&head)?;
+        if let Some((route, permission)) = preflight(live, incoming, &mut head) {
+            record.route = Some(route);
+            finish.is_whole = true;
+            return Ok(permission);
+        }
+        let view = incoming.view(&head);
+        let (route, captures) = match live.table.lookup(&view) {
+            Lookup::Route { route, captures } => (route, captures),
+            Lookup::WrongMethod(allowed) => {
+                let detail = format!("{} is not taken here; use {allowed}", head.method);
+                return Err(Refusal::method(Error::new(codes::METHOD_NOT_ALLOWED, detail), allowed));
+            }
+            Lookup::Nothing => {
+                return Err(Error::new(codes::NO_ROUTE, "no route leads to this path").into());
+            }
+        };
+        record.route = Some(route.index);
+        finish.read(route, &head);
+        let params = route.params(&captures, head.uri.path());
+        let state = &live.routes[route.index];
+        if let Some(at_once) = &state.at_once {
+            record.permit = Some(at_once.try_acquire(record.start.into_std()).map_err(|_| {
+                worker.hits().route_requests.hit(worker.index);
+                Error::new(codes::OVERLOADED, "too many requests of this route are under way; try again")
+            })?);
+        }
+        if !state.limits.is_empty() {
+            let now = record.start.into_std();
+            limits::admit(worker, &state.limits, &view, &params, now, &mut finish.standing).await?;
+            record.asked = Instant::now();
+        }
+        let to = match &route.target {
+            Target::Forward(target) => Some(target.destination(&view, &params, fastrand::u64(..))),
+            _ => None,
+        };
+        let timeout = to.map_or(route.timeout, |to| to.timeout);
+        if let Some(fault) = &route.fault {
+            let patience = incoming.patience.filter(|patience| *patience < timeout);
+            let deadline = record.start + patience.unwrap_or(timeout);
+            strike(fault, &view, &params, deadline, patience).await?;
+            record.asked = Instant::now();
+        }
+        match (&route.target, to) {
+            (Target::Forward(target), Some(to)) => {
+                self.opens_tunnels(switch.as_ref(), target, to.upstream)?;
+                let rewrite = target.rewrite.as_ref();
+                let uri = rewrite.map(|rewrite| forward::rewritten(&view, rewrite, &params)).transpose()?;
+                let hash = live.table.upstreams[to.upstream].hash_of(&view, &params);
+                let (client, upstream, retry) = (self.client, to.upstream, to.retry.as_deref());
+                let to =
+                    Destination { worker, live, client, route, target, timeout, upstream, hash, retry, uri };
+                let request = Request::from_parts(head, content);
+                forward(to, request, switch, incoming, record).await.map_err(Refusal::from)
+            }
+            (Target::Redirect { status, to }, _) => {
+                let location = to.location(&view, &params).ok_or_else(|| {
+                    Error::new(codes::BAD_REQUEST, "the request names no host that it could be sent on to")
+                })?;
+                let mut response = own(*status, Bytes::new());
+                response.headers_mut().insert(LOCATION, location);
+                Ok(response)
+            }
+            // Over HTTP/2 any answer of the 2xx kind would open it.
+            _ if switch.is_some() => Err(no_tunnel().into()),
+            (Target::Aggregate(plan), _) => {
+                let answer =
+                    aggregate::aggregate(live, worker.index, route, plan, &head.headers, incoming, record);
+                answer.await.map_err(Refusal::from)
+            }
+            (Target::Respond { status, body, content_type }, _) => {
+                let mut response = own(*status, body.clone());
+                response.headers_mut().insert(CONTENT_TYPE, content_type.clone());
+                Ok(response)
+            }
+            (Target::Forward(_), None) => Err(Error::new(codes::INTERNAL, "a route leads nowhere").into()),
+        }
     }
-    let (head, content) = request.into_parts();
-    incoming::check(&head)?;
-    // This request stays with this table, even if the next one is in force by the time it ends.
-    let live = worker.snapshot();
-    let view = View::new(&head, Some(client.peer.ip()), client.secure);
-    let (route, captures) = match live.table.lookup(&view) {
-        Lookup::Route { route, captures } => (Arc::clone(route), captures),
-        Lookup::WrongMethod(allowed) => {
-            let detail = format!("{} is not taken here; use {allowed}", head.method);
-            return Err(Refusal {
-                error: Error::new(codes::METHOD_NOT_ALLOWED, detail),
-                allow: Some(allowed),
-            });
+
+    /// Refuses a WebSocket that the route, or the way to its service, does not carry.
+    fn opens_tunnels(&self, switch: Option<&Switch>, target: &Forward, upstream: usize) -> Result<(), Error> {
+        if switch.is_none() {
+            return Ok(());
         }
-        Lookup::Nothing => return Err(Error::new(codes::NO_ROUTE, "no route leads to this path").into()),
-    };
-    record.route = Some(Arc::clone(&route));
-    let params = route.params(&captures, head.uri.path());
-    match &route.target {
-        Target::Aggregate(plan) => {
-            let answer =
-                aggregate::aggregate(&live, worker.index, &route, plan, &head.headers, incoming, record);
-            answer.await.map_err(Refusal::from)
+        if !target.websocket {
+            return Err(no_tunnel());
         }
-        Target::Redirect { status, to } => {
-            let location = to.location(&view, &params).ok_or_else(|| {
-                Error::new(codes::BAD_REQUEST, "the request names no host that it could be sent on to")
-            })?;
-            let mut response = Response::new(Content::Own(Bytes::new()));
-            *response.status_mut() = *status;
-            response.headers_mut().insert(LOCATION, location);
-            Ok(response)
-        }
-        Target::Respond { status, body, content_type } => {
-            let mut response = Response::new(Content::Own(body.clone()));
-            *response.status_mut() = *status;
-            response.headers_mut().insert(CONTENT_TYPE, content_type.clone());
-            Ok(response)
-        }
-        Target::Forward(target) => {
-            let to = target.destination(&view, &params, fastrand::u64(..));
-            let rewrite = target.rewrite.as_ref();
-            let uri = rewrite.map(|rewrite| forward::rewritten(&view, rewrite, &params)).transpose()?;
-            let cluster = &live.clusters[to.upstream];
-            let timeout = to.timeout;
-            let hash = live.table.upstreams[to.upstream].hash_of(&view, &params);
-            let (worker, retry) = (worker.index, to.retry.as_deref());
-            let to = Destination { worker, client, route: &route, timeout, cluster, hash, retry, uri };
-            let request = Request::from_parts(head, content);
-            forward(to, request, incoming, record).await.map_err(Refusal::from)
+        match self.live.table.upstreams[upstream].settings.protocol {
+            Protocol::Http1 => Ok(()),
+            Protocol::Http2 => {
+                let detail = "a WebSocket is carried to services that speak HTTP/1.1 only";
+                Err(Error::new(codes::UPGRADE_NOT_CARRIED, detail))
+            }
         }
     }
+}
+
+fn no_tunnel() -> Error {
+    Error::new(codes::BAD_REQUEST, "no WebSocket is opened here")
+}
+
+fn own(status: StatusCode, body: Bytes) -> Response<Content> {
+    let mut response = Response::new(Content::Own(body));
+    *response.status_mut() = status;
+    response
 }
 
 /// `OPTIONS *` asks about the server as a whole (RFC 9110, section 9.3.7): it is there.
 fn about_the_server() -> Response<Content> {
-    let mut response = Response::new(Content::Own(Bytes::new()));
-    *response.status_mut() = StatusCode::NO_CONTENT;
-    response
-}
-
-/// The private cause, for whoever runs the platform. What a client did wrong is in the access log already.
-fn report(error: &Error, incoming: &Incoming) {
-    let request_id = incoming.request_id.to_str().unwrap_or_default();
-    if error.code().blame == Blame::Client || std::error::Error::source(error).is_none() {
-        tracing::debug!(request_id, error = chain(error), "request refused");
-    } else {
-        tracing::warn!(request_id, error = chain(error), "request failed");
-    }
-}
-
-impl From<Error> for Refusal {
-    fn from(error: Error) -> Self {
-        Self { error, allow: None }
-    }
+    own(StatusCode::NO_CONTENT, Bytes::new())
 }

@@ -9,6 +9,8 @@ use trellis_core::codes;
 use trellis_net::{BoxError, Received};
 
 use super::record::Record;
+use super::upgrade::Switched;
+use crate::edge::compress::Compressed;
 
 /// An answer's body, counted, whose end is the end of the request.
 #[derive(Debug)]
@@ -27,11 +29,22 @@ pub(super) enum Content {
     Received(Received),
     /// From here.
     Own(Bytes),
+    /// Another one, made smaller on its way.
+    Compressed(Pin<Box<Compressed<Content>>>),
+    /// None, but bytes in another protocol.
+    Switched(Box<Switched>),
 }
 
 impl Answered {
     /// Keeps `record` until the body has ended.
     pub(super) fn new(content: Content, record: Record) -> Self {
+        let content = match content {
+            Content::Switched(switched) => {
+                switched.carry(record);
+                return Self { content: Content::default(), record: None, failure: None };
+            }
+            content => content,
+        };
         let mut answered = Self { content, record: None, failure: None };
         // A body that is empty, or that HEAD leaves out, is not asked for.
         if answered.is_end_stream() || record.is_head() {
@@ -54,11 +67,7 @@ impl HttpBody for Answered {
         if let Some(error) = self.failure.take() {
             return Poll::Ready(Some(Err(error)));
         }
-        let frame = match &mut self.content {
-            Content::Received(received) => ready!(Pin::new(received).poll_frame(cx)),
-            Content::Own(bytes) if bytes.is_empty() => None,
-            Content::Own(bytes) => Some(Ok(Frame::data(std::mem::take(bytes)))),
-        };
+        let frame = ready!(Pin::new(&mut self.content).poll_frame(cx));
         if let Some(Err(error)) = frame {
             if let Some(mut record) = self.record.take() {
                 record.failed(codes::UPSTREAM_RESET);
@@ -94,18 +103,48 @@ impl HttpBody for Answered {
     }
 
     fn size_hint(&self) -> SizeHint {
-        match &self.content {
-            Content::Received(received) => received.size_hint(),
-            Content::Own(bytes) => SizeHint::with_exact(bytes.len() as u64),
-        }
+        self.content.size_hint()
     }
 }
 
-impl Content {
+impl HttpBody for Content {
+    type Data = Bytes;
+    type Error = BoxError;
+
+    fn poll_frame(
+        mut self: Pin<&mut Self>,
+        cx: &mut Context<'_>,
+    ) -> Poll<Option<Result<Frame<Bytes>, BoxError>>> {
+        match &mut *self {
+            Self::Received(received) => Pin::new(received).poll_frame(cx),
+            Self::Own(bytes) if bytes.is_empty() => Poll::Ready(None),
+            Self::Own(bytes) => Poll::Ready(Some(Ok(Frame::data(std::mem::take(bytes))))),
+            Self::Compressed(compressed) => compressed.as_mut().poll_frame(cx),
+            Self::Switched(_) => Poll::Ready(None),
+        }
+    }
+
     fn is_end_stream(&self) -> bool {
         match self {
             Self::Received(received) => received.is_end_stream(),
             Self::Own(bytes) => bytes.is_empty(),
+            Self::Compressed(compressed) => compressed.is_end_stream(),
+            Self::Switched(_) => true,
         }
+    }
+
+    fn size_hint(&self) -> SizeHint {
+        match self {
+            Self::Received(received) => received.size_hint(),
+            Self::Own(bytes) => SizeHint::with_exact(bytes.len() as u64),
+            Self::Compressed(compressed) => compressed.size_hint(),
+            Self::Switched(_) => SizeHint::with_exact(0),
+        }
+    }
+}
+
+impl Default for Content {
+    fn default() -> Self {
+        Self::Own(Bytes::new())
     }
 }

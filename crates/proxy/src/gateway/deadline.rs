@@ -15,21 +15,33 @@ use trellis_net::{Client, Cluster, Progress};
 #[derive(Debug, Clone, Copy)]
 pub(super) struct Wait {
     /// For the answer to begin.
-    pub(super) within: Duration,
     pub(super) deadline: Instant,
+    /// What the service has of it.
+    had: Duration,
     /// It is the client that does not wait longer, not the route.
     of_client: bool,
 }
 
 impl Wait {
-    /// The shorter of what the route and the client allow, from `now`. TRL1012 if the client's time is over already.
-    pub(super) fn new(now: Instant, route: Duration, client: Option<Duration>) -> Result<Self, Error> {
+    /// The shorter of what the route and the client allow, from `start`; the service is asked at `asked`. TRL1012 if the
+    /// client's time is over by then, TRL1006 if it is the route's.
+    pub(super) fn new(
+        start: Instant,
+        asked: Instant,
+        route: Duration,
+        client: Option<Duration>,
+    ) -> Result<Self, Error> {
         let (within, of_client) = match client {
-            Some(Duration::ZERO) => return Err(over()),
             Some(client) if client < route => (client, true),
             _ => (route, false),
         };
-        Ok(Self { within, deadline: now + within, of_client })
+        let deadline = start + within;
+        let had = deadline.saturating_duration_since(asked);
+        match (had.is_zero(), of_client) {
+            (true, true) => Err(over()),
+            (true, false) => Err(Error::new(codes::UPSTREAM_TIMEOUT, "no time was left to ask the service")),
+            (false, _) => Ok(Self { deadline, had, of_client }),
+        }
     }
 
     /// Waits for `work`; `None` if its time is over first.
@@ -51,7 +63,7 @@ impl Wait {
         if upload.is_waiting() {
             return Error::new(codes::CLIENT_TIMEOUT, "the request's body did not arrive in time");
         }
-        cluster.late(flight, cluster.is_long(self.within))
+        cluster.late(flight, cluster.is_long(self.had))
     }
 }
 

@@ -99,9 +99,16 @@ impl Share {
         for (index, (slots, listener)) in self.tcp.into_iter().enumerate() {
             tcp.push(carry_tcp(Arc::clone(&worker), index, to_tokio(listener)?, slots, shutdown.clone()));
         }
+        // The servers know nothing any more of what does not speak HTTP.
+        let tunnels = async {
+            shutdown.triggered().await;
+            worker.tunnels.end(worker.shared.options.serve.drain).await;
+            Ok(())
+        };
         let serving = async {
-            let (plain, tls, _) = tokio::join!(plain, tls, futures_util::future::join_all(tcp));
-            plain.and(tls)
+            let tcp = async { Ok::<_, Error>(futures_util::future::join_all(tcp).await) };
+            // If one fails, the others are not waited for.
+            tokio::try_join!(plain, tls, tcp, tunnels).map(drop)
         };
         tokio::select! {
             served = serving => served,

@@ -3,33 +3,40 @@
 use std::sync::Arc;
 use std::time::Duration;
 
+use bytes::Bytes;
 use http::header::CONNECTION;
 use http::uri::PathAndQuery;
 use http::{HeaderValue, Request, Response, Uri, Version};
 use http_body_util::Limited;
-use tokio::time::Instant;
 use trellis_core::{Error, codes};
 use trellis_net::client::Reply;
 use trellis_net::cluster::{Call, Flight};
 use trellis_net::headers::strip_hop_by_hop;
-use trellis_net::{Client, Cluster, Outgoing, Unread, body};
+use trellis_net::{Client, Outgoing, Unread, body};
 use trellis_resilience::RetryPolicy;
 
 use super::body::Content;
 use super::deadline::Wait;
 use super::incoming::Incoming;
+use super::mirror::{Shadow, Tee};
 use super::record::Record;
-use super::upgrade;
-use crate::table::{Params, Route, Template, View};
+use super::upgrade::Switch;
+use super::worker::{Snapshot, Worker};
+use crate::metrics::Outcome;
+use crate::table::{Forward, Params, Route, Template, View};
 
 /// Where a request goes.
 pub(super) struct Destination<'r> {
-    pub(super) worker: usize,
+    pub(super) worker: &'r Arc<Worker>,
+    pub(super) live: &'r Arc<Snapshot>,
     pub(super) client: &'r Arc<Client>,
     pub(super) route: &'r Route,
+    /// The route's.
+    pub(super) target: &'r Forward,
     /// Longest wait for an answer to begin.
     pub(super) timeout: Duration,
-    pub(super) cluster: &'r Cluster,
+    /// Its index.
+    pub(super) upstream: usize,
     pub(super) hash: Option<u64>,
     pub(super) retry: Option<&'r RetryPolicy>,
     /// Sent on instead of the path that came.
@@ -39,58 +46,93 @@ pub(super) struct Destination<'r> {
 /// Sends `request` on. Both bodies are streams that wait for whoever is slower.
 pub(super) async fn forward(
     to: Destination<'_>,
-    mut request: Request<Unread>,
+    request: Request<Unread>,
+    switch: Option<Switch>,
     incoming: &Incoming,
     record: &mut Record,
 ) -> Result<Response<Content>, Error> {
     use http_body::Body as _;
-    record.service = Some(to.cluster.name().clone());
-    let wait = Wait::new(Instant::now(), to.timeout, incoming.patience)?;
+    record.upstream = Some(to.upstream);
+    let cluster = &*to.live.clusters[to.upstream];
+    let wait = Wait::new(record.start, record.asked, to.timeout, incoming.patience)?;
     let limit = to.route.max_body_bytes;
     if request.body().size_hint().lower() > limit {
         return Err(body::too_large(limit));
     }
-    let switch = upgrade::Switch::wanted(&mut request);
     let (mut head, content) = request.into_parts();
     head.uri = to.uri.unwrap_or(head.uri);
     incoming.outgoing(&mut head.headers, head.version);
-    if let Some(switch) = &switch {
-        switch.ask(&mut head.headers);
+    if let Some(edits) = &to.route.request_headers {
+        edits.apply(&mut head.headers);
     }
+    let copy = to.target.mirror.as_ref().filter(|_| switch.is_none()).and_then(|mirror| {
+        let length = content.size_hint().lower();
+        Shadow::of(to.worker, to.live, (to.route.index, mirror), &head, length, to.timeout)
+    });
+    let switch = switch.map(|switch| switch.ask(&mut head));
     let limit = usize::try_from(limit).unwrap_or(usize::MAX);
-    let content = if content.is_end_stream() {
-        Outgoing::empty()
-    } else {
-        Outgoing::stream(Limited::new(content, limit), Arc::clone(&record.upload))
+    let upload = || Arc::clone(&record.upload);
+    let content = match (content.is_end_stream(), copy) {
+        (true, None) => Outgoing::empty(),
+        (true, Some(copy)) => {
+            copy.send(Bytes::new());
+            Outgoing::empty()
+        }
+        (false, None) => Outgoing::stream(Limited::new(content, limit), upload()),
+        (false, Some(copy)) => Outgoing::stream(Tee::new(Limited::new(content, limit), copy), upload()),
     };
     let mut request = Request::from_parts(head, content);
     let mut flight = Flight::default();
-    let call = Call { worker: to.worker, deadline: wait.deadline, hash: to.hash, retry: to.retry };
-    let sent = to.cluster.send(call, &mut request, &mut flight);
+    let call = Call {
+        worker: to.worker.index,
+        deadline: wait.deadline,
+        hash: to.hash,
+        retry: to.retry,
+        host: to.target.host.as_ref(),
+    };
+    let sent = cluster.send(call, &mut request, &mut flight);
     let sent = wait.until(to.client, sent).await;
     record.attempts = flight.attempts;
+    let calls = &to.live.calls[to.upstream];
+    calls.record(to.worker.index, outcome(sent.as_ref()), record.asked.elapsed());
+    (1..flight.attempts).for_each(|_| calls.retry(to.worker.index));
     if record.tells_instance(matches!(sent, Some(Ok(_)))) {
         record.instance = flight.instance().cloned();
     }
     match sent {
-        None => Err(wait.late(to.cluster, flight, &record.upload)),
+        None => Err(wait.late(cluster, flight, &record.upload)),
         Some(Err(error)) => Err(error),
         Some(Ok(Reply::Answer(mut response))) => {
             *response.version_mut() = Version::HTTP_11;
-            strip_hop_by_hop(response.headers_mut());
-            // What came after the request was not looked at, so the connection ends with it.
-            if switch.is_some() {
-                close(&mut response, Version::HTTP_11);
+            if let Some(asked) = switch {
+                response = asked.declined(response, cluster)?;
+            } else {
+                strip_hop_by_hop(response.headers_mut());
             }
             Ok(response.map(|received| Content::Received(flight.until_read(received))))
         }
-        Some(Ok(Reply::Switched(head, tunnel))) => match switch {
-            Some(switch) => Ok(switch.accept(head, tunnel, flight)),
-            // Nobody asked for another protocol.
-            None => {
-                let detail = format!("{} changed the protocol without being asked", to.cluster.name());
-                Err(Error::new(codes::UPSTREAM_INVALID, detail))
-            }
+        Some(Ok(Reply::Switched(head, tunnel))) => {
+            let Some(asked) = switch else {
+                let detail = format!("{} changed the protocol without being asked", cluster.name());
+                return Err(Error::new(codes::UPSTREAM_INVALID, detail));
+            };
+            asked.agreed(head, tunnel, flight, cluster)
+        }
+    }
+}
+
+/// How a call ended; it has not if the client did not wait for it.
+fn outcome(sent: Option<&Result<Reply, Error>>) -> Outcome {
+    match sent {
+        None => Outcome::Timeout,
+        Some(Ok(Reply::Answer(response))) => Outcome::of(response.status().as_u16()),
+        Some(Ok(Reply::Switched(..))) => Outcome::Success,
+        Some(Err(error)) => match error.code() {
+            codes::UPSTREAM_TIMEOUT => Outcome::Timeout,
+            codes::UPSTREAM_RESET => Outcome::Reset,
+            codes::UPSTREAM_INVALID => Outcome::Invalid,
+            codes::BAD_REQUEST | codes::BODY_TOO_LARGE => Outcome::Cancelled,
+            _ => Outcome::Connect,
         },
     }
 }

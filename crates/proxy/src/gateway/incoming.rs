@@ -1,6 +1,5 @@
 //! What a request says about itself, and what is sent on about it.
 
-use std::net::SocketAddr;
 use std::time::Duration;
 
 use http::header::{CONTENT_LENGTH, COOKIE, EXPECT, HOST, TRANSFER_ENCODING, UPGRADE};
@@ -13,12 +12,13 @@ use trellis_net::headers::strip_hop_by_hop;
 use trellis_resilience::Deadline;
 use trellis_runtime::WallClock;
 
-use super::upgrade::is_websocket;
+use super::upgrade::{is_h2c, is_websocket};
+use crate::edge::forwarded::{self, ForwardedOptions, Seen};
 use crate::path;
+use crate::table::View;
 
 const FORWARDED_FOR: HeaderName = HeaderName::from_static("x-forwarded-for");
-const FORWARDED_PROTO: HeaderName = HeaderName::from_static("x-forwarded-proto");
-const FORWARDED_HOST: HeaderName = HeaderName::from_static("x-forwarded-host");
+const GRPC_TIMEOUT: HeaderName = HeaderName::from_static("grpc-timeout");
 
 /// Who asks, and as part of what.
 #[derive(Debug, Clone)]
@@ -28,29 +28,42 @@ pub(super) struct Incoming {
     pub(super) trace: TraceContext,
     /// `tracestate` is somebody else's if there is no valid `traceparent` beside it.
     continues: bool,
-    peer: SocketAddr,
-    secure: bool,
-    host: Option<HeaderValue>,
+    forwarded: ForwardedOptions,
+    seen: Seen,
+    /// Who the client is, as far as the proxies in front of us are believed.
+    pub(super) client: forwarded::Client,
     /// How long the client will wait, if it says so.
     pub(super) patience: Option<Duration>,
 }
 
 impl Incoming {
-    pub(super) fn read(head: &Parts, client: &Client, clock: &WallClock) -> Self {
+    pub(super) fn read(
+        head: &Parts,
+        client: &Client,
+        forwarded: ForwardedOptions,
+        clock: &WallClock,
+    ) -> Self {
         let headers = &head.headers;
         let parent: Option<TraceContext> = only(headers, &TRACEPARENT).and_then(|text| text.parse().ok());
         let span = fastrand::u64(..);
         let authority = head.uri.authority().and_then(|a| HeaderValue::from_str(a.as_str()).ok());
+        let host = authority.or_else(|| headers.get(HOST).cloned());
+        let seen = Seen { peer: Some(client.peer.ip()), tls: client.secure, host };
         Self {
             request_id: request_id(headers).unwrap_or_else(|| new_request_id(clock)),
             trace: parent
                 .map_or_else(|| TraceContext::root(fastrand::u128(..), span, true), |p| p.child(span)),
             continues: parent.is_some(),
-            peer: client.peer,
-            secure: client.secure,
-            host: authority.or_else(|| headers.get(HOST).cloned()),
-            patience: only(headers, &TIMEOUT_MS).and_then(Deadline::parse_header),
+            forwarded,
+            client: forwarded.client(&seen, headers),
+            seen,
+            patience: patience(headers),
         }
+    }
+
+    /// The request as routes see it. `head` is its own.
+    pub(super) fn view<'h>(&self, head: &'h Parts) -> View<'h> {
+        View::new(head, self.client.address, self.client.tls)
     }
 
     /// Makes a client's headers those of a request to a service. What is set here comes after what the client's
@@ -63,7 +76,7 @@ impl Incoming {
             join_cookies(headers);
         }
         self.mark(headers);
-        self.forwarded(headers);
+        self.forwarded.send_on(&self.seen, &self.client, headers);
     }
 
     /// The headers of a request that is made here on the client's behalf.
@@ -74,7 +87,7 @@ impl Incoming {
         }
         headers.insert(http::header::ACCEPT, HeaderValue::from_static("application/json"));
         self.mark(&mut headers);
-        self.forwarded(&mut headers);
+        self.forwarded.send_on(&self.seen, &self.client, &mut headers);
         headers
     }
 
@@ -83,25 +96,9 @@ impl Incoming {
         if !self.continues {
             headers.remove(TRACESTATE);
         }
-        if let Ok(value) = HeaderValue::try_from(self.trace.to_string()) {
+        if let Some(value) = traceparent(&self.trace) {
             headers.insert(TRACEPARENT, value);
         }
-    }
-
-    /// The client's address goes to the end of the list; the other two are what we saw, not what the client claims.
-    fn forwarded(&self, headers: &mut HeaderMap) {
-        let before = headers.get_all(FORWARDED_FOR).iter().filter_map(|value| value.to_str().ok());
-        let peer = self.peer.ip().to_canonical().to_string();
-        let list = before.map(str::to_owned).chain([peer]).collect::<Vec<_>>().join(", ");
-        headers.remove(FORWARDED_FOR);
-        if let Some(list) = HeaderValue::try_from(list).ok().filter(|list| !list.is_empty()) {
-            headers.insert(FORWARDED_FOR, list);
-        }
-        headers.insert(FORWARDED_PROTO, HeaderValue::from_static(if self.secure { "https" } else { "http" }));
-        match &self.host {
-            Some(host) => headers.insert(FORWARDED_HOST, host.clone()),
-            None => headers.remove(FORWARDED_HOST),
-        };
     }
 }
 
@@ -109,12 +106,12 @@ impl Incoming {
 pub(super) fn check(head: &Parts) -> Result<(), Error> {
     let refuse = |why: String| Err(Error::new(codes::BAD_REQUEST, why));
     let headers = &head.headers;
+    // Over HTTP/2 a WebSocket is asked for with CONNECT (RFC 8441), and is a GET by now.
     if head.method == Method::CONNECT {
         return refuse("CONNECT is not carried here".into());
     }
     // curl offers h2c with every request that it would like to send over HTTP/2; it may be passed over.
-    let carried =
-        |protocol: &HeaderValue| protocol.as_bytes().eq_ignore_ascii_case(b"h2c") || is_websocket(protocol);
+    let carried = |protocol: &HeaderValue| is_h2c(protocol) || is_websocket(protocol);
     if !headers.get_all(UPGRADE).iter().all(carried) {
         return refuse("of all changes of protocol (Upgrade) only that to WebSocket is carried here".into());
     }
@@ -148,7 +145,32 @@ fn new_request_id(clock: &WallClock) -> HeaderValue {
     let mut random = [0; 10];
     fastrand::fill(&mut random);
     let id = uuid::Builder::from_unix_timestamp_millis(millis, &random).into_uuid();
-    HeaderValue::try_from(id.to_string()).unwrap_or_else(|_| HeaderValue::from_static("none"))
+    let mut text = [0; uuid::fmt::Hyphenated::LENGTH];
+    let text = id.as_hyphenated().encode_lower(&mut text);
+    HeaderValue::from_str(text).unwrap_or_else(|_| HeaderValue::from_static("none"))
+}
+
+/// The shorter of what the client says it will wait, in our own words or those of gRPC.
+fn patience(headers: &HeaderMap) -> Option<Duration> {
+    let own = only(headers, &TIMEOUT_MS).and_then(Deadline::parse_header);
+    let grpc = only(headers, &GRPC_TIMEOUT).and_then(Deadline::parse_grpc);
+    own.into_iter().chain(grpc).min()
+}
+
+/// The text of a trace context, without the formatting machinery: every request has one.
+fn traceparent(trace: &TraceContext) -> Option<HeaderValue> {
+    let mut text = *b"00-00000000000000000000000000000000-0000000000000000-00";
+    hex(trace.trace_id, &mut text[3..35]);
+    hex(u128::from(trace.span_id), &mut text[36..52]);
+    text[54] += u8::from(trace.sampled);
+    HeaderValue::from_bytes(&text).ok()
+}
+
+fn hex(mut number: u128, digits: &mut [u8]) {
+    for digit in digits.iter_mut().rev() {
+        *digit = b"0123456789abcdef"[(number & 0xf) as usize];
+        number >>= 4;
+    }
 }
 
 /// HTTP/2 splits cookies over several headers, HTTP/1.1 has one (RFC 9113, section 8.2.3).
@@ -158,5 +180,30 @@ fn join_cookies(headers: &mut HeaderMap) {
         && let Ok(whole) = HeaderValue::from_bytes(&crumbs.join(&b"; "[..]))
     {
         headers.insert(COOKIE, whole);
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_trace_is_written_as_the_standard_says() {
+        for (trace_id, span, sampled) in [(1, u64::MAX, true), (u128::MAX - 9, 0xab, false)] {
+            let trace = TraceContext::root(trace_id, span, sampled);
+            assert_eq!(traceparent(&trace).unwrap(), trace.to_string());
+        }
+    }
+
+    #[test]
+    fn the_shorter_patience_counts() {
+        let wait = |own: &'static str, grpc: &'static str| {
+            let values = [(TIMEOUT_MS, own), (GRPC_TIMEOUT, grpc)];
+            let values = values.into_iter().filter(|(_, text)| !text.is_empty());
+            patience(&values.map(|(name, text)| (name, HeaderValue::from_static(text))).collect())
+        };
+        assert_eq!(wait("200", "1S"), Some(Duration::from_millis(200)));
+        assert_eq!(wait("2000", "1S"), Some(Duration::from_secs(1)));
+        assert_eq!((wait("", "soon"), wait("", "5m")), (None, Some(Duration::from_millis(5))));
     }
 }

@@ -3,17 +3,28 @@
 mod aggregate;
 mod answer;
 mod body;
+mod counter;
 mod deadline;
 mod doors;
+mod finish;
 mod forward;
+mod hits;
 mod incoming;
+mod limits;
 mod live;
+mod mirror;
+mod preflight;
 mod record;
+mod refusal;
+mod state;
 mod stats;
+mod strike;
 mod upgrade;
 mod worker;
 
 use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::time::Instant;
 
 use arc_swap::ArcSwap;
 use tokio::net::TcpListener;
@@ -24,7 +35,9 @@ use trellis_runtime::{Shutdown, WallClock, workers};
 use crate::Options;
 use crate::metrics::{MetricsOptions, Registry};
 use crate::table::RouteTable;
-use live::{Clusters, Live};
+use hits::Hits;
+use live::Clusters;
+use state::{InForce, States};
 use worker::Worker;
 
 pub use doors::{Doors, TlsDoor};
@@ -47,9 +60,13 @@ pub struct Handle {
 struct Shared {
     options: Options,
     clock: WallClock,
-    live: ArcSwap<Live>,
+    live: ArcSwap<InForce>,
+    /// Of the table in force; the first is 1.
+    revision: AtomicU64,
     clusters: Clusters,
+    states: States,
     metrics: Registry,
+    hits: Hits,
     /// One for each worker.
     stats: Box<[stats::Counters]>,
 }
@@ -62,13 +79,18 @@ impl Gateway {
         table: RouteTable,
         discovery: Arc<dyn Discovery>,
     ) -> Result<(Self, Handle), Error> {
+        let start = Instant::now();
         let clusters = Clusters::new(&options, discovery);
-        let live = ArcSwap::from_pointee(clusters.connect(table)?);
         let clock = WallClock::system();
         let metrics =
             Registry::new(MetricsOptions { workers: options.workers(), ..MetricsOptions::default() });
         let stats = (0..options.workers()).map(|_| stats::Counters::default()).collect();
-        let shared = Arc::new(Shared { options, clock, live, clusters, metrics, stats });
+        let (states, hits) = (States::new(&metrics), Hits::new(&metrics));
+        let live = ArcSwap::from_pointee(InForce::new(clusters.connect(table)?, &states));
+        let revision = AtomicU64::new(0);
+        let shared =
+            Arc::new(Shared { options, clock, live, revision, clusters, states, metrics, hits, stats });
+        shared.swapped(start);
         Ok((Self { shared: Arc::clone(&shared) }, Handle { shared }))
     }
 
@@ -116,9 +138,12 @@ impl Gateway {
 
 impl Handle {
     /// Swaps the routes. Requests under way finish on the old ones; upstreams that are in both tables keep their
-    /// connections, load and breakers. Nothing changes if a cluster's TLS files cannot be used.
+    /// connections, load and breakers, and equal limits of equal paths what they have counted. Nothing changes if a
+    /// cluster's TLS files cannot be used.
     pub fn replace(&self, table: RouteTable) -> Result<(), Error> {
-        self.shared.live.store(Arc::new(self.shared.clusters.connect(table)?));
+        let (shared, start) = (&self.shared, Instant::now());
+        shared.live.store(Arc::new(InForce::new(shared.clusters.connect(table)?, &shared.states)));
+        shared.swapped(start);
         Ok(())
     }
 
@@ -129,11 +154,19 @@ impl Handle {
 
     /// What has happened since the start, in the text format of Prometheus.
     pub fn metrics(&self) -> String {
-        self.shared.metrics.render()
+        self.shared.metrics.render(&self.clusters())
     }
 
     /// What has happened since the start.
     pub fn stats(&self) -> Stats {
         stats::read(&self.shared.stats)
+    }
+}
+
+impl Shared {
+    /// A table is in force that was begun to be prepared at `start`.
+    fn swapped(&self, start: Instant) {
+        let revision = self.revision.fetch_add(1, Ordering::Relaxed) + 1;
+        self.metrics.gateway().swapped(revision, start.elapsed());
     }
 }

@@ -1,34 +1,49 @@
 //! One request's line in the access log and its place in the counts.
 
+use std::net::IpAddr;
 use std::sync::Arc;
 
 use http::request::Parts;
-use http::{HeaderValue, Method, Uri};
+use http::{HeaderValue, Method, Uri, Version};
 use tokio::time::Instant;
-use trellis_core::{Code, InstanceId, ServiceName, TraceContext};
+use trellis_core::{Code, InstanceId, TraceContext};
 use trellis_net::Progress;
+use trellis_resilience::limit::Permit;
 
+use super::incoming::Incoming;
 use super::stats::Outcome;
-use super::worker::Worker;
-use crate::table::Route;
+use super::worker::{Snapshot, Tunnels, Worker};
+use crate::metrics::StatusClass;
 
 /// Kept from a request's head to the last byte of its answer, or to where it breaks off. Writes itself when dropped.
 #[derive(Debug)]
 pub(super) struct Record {
     worker: Arc<Worker>,
+    /// What was in force when it came.
+    snapshot: Arc<Snapshot>,
     /// It will be written whatever happens.
     sampled: bool,
-    start: Instant,
+    pub(super) start: Instant,
+    /// When limits and faults were done with it.
+    pub(super) asked: Instant,
+    client: Option<IpAddr>,
+    version: Version,
     method: Method,
     uri: Uri,
     request_id: HeaderValue,
     trace: TraceContext,
-    pub(super) route: Option<Arc<Route>>,
-    pub(super) service: Option<ServiceName>,
+    /// The index of its route.
+    pub(super) route: Option<usize>,
+    /// Its place among the requests of the route.
+    pub(super) permit: Option<Permit>,
+    /// The index of what it was sent to. A number, since workers would fight over a shared name's count of references.
+    pub(super) upstream: Option<usize>,
     pub(super) instance: Option<InstanceId>,
     pub(super) attempts: u32,
     pub(super) upload: Arc<Progress>,
     pub(super) bytes_out: u64,
+    /// Bytes to the service in another protocol.
+    tunnelled: u64,
     /// 0 until there is an answer.
     pub(super) status: u16,
     /// Something that went wrong inside an answer that was given all the same.
@@ -36,32 +51,37 @@ pub(super) struct Record {
     outcome: Outcome,
 }
 
-/// What is known of a request when it begins.
-pub(super) struct Begin<'r> {
-    pub(super) head: &'r Parts,
-    pub(super) request_id: &'r HeaderValue,
-    pub(super) trace: TraceContext,
-}
-
 impl Record {
     /// Begins a record: from here on the request is under way.
-    pub(super) fn begin(worker: &Arc<Worker>, request: &Begin<'_>) -> Self {
+    pub(super) fn begin(
+        worker: &Arc<Worker>,
+        snapshot: &Arc<Snapshot>,
+        head: &Parts,
+        incoming: &Incoming,
+    ) -> Self {
         worker.counters().begin();
-        let options = &worker.shared.options;
+        worker.shared.metrics.gateway().request_begins(worker.index);
+        let (options, start) = (&worker.shared.options, Instant::now());
         Self {
             worker: Arc::clone(worker),
+            snapshot: Arc::clone(snapshot),
             sampled: options.access_log && options.access_log_sample.includes(fastrand::f64()),
-            start: Instant::now(),
-            method: request.head.method.clone(),
-            uri: request.head.uri.clone(),
-            request_id: request.request_id.clone(),
-            trace: request.trace,
+            start,
+            asked: start,
+            client: incoming.client.address,
+            version: head.version,
+            method: head.method.clone(),
+            uri: head.uri.clone(),
+            request_id: incoming.request_id.clone(),
+            trace: incoming.trace,
             route: None,
-            service: None,
+            permit: None,
+            upstream: None,
             instance: None,
             attempts: 0,
             upload: Arc::default(),
             bytes_out: 0,
+            tunnelled: 0,
             status: 0,
             partly: None,
             // Until something else happens, a record that is dropped is one whose client has gone.
@@ -86,6 +106,16 @@ impl Record {
         self.sampled || (!went_well && self.worker.shared.options.access_log)
     }
 
+    /// Where those are that do not speak HTTP any more.
+    pub(super) fn tunnels(&self) -> &Tunnels {
+        &self.worker.tunnels
+    }
+
+    /// A tunnel has carried so many bytes to the service, and to the client.
+    pub(super) fn carried(&mut self, up: u64, down: u64) {
+        (self.tunnelled, self.bytes_out) = (up, down);
+    }
+
     pub(super) fn is_head(&self) -> bool {
         self.method == Method::HEAD
     }
@@ -93,22 +123,37 @@ impl Record {
 
 impl Drop for Record {
     fn drop(&mut self) {
+        // Its place is free before it is counted as ended.
+        self.permit = None;
         self.worker.counters().end(self.outcome);
+        let (worker, metrics, took) = (self.worker.index, &self.worker.shared.metrics, self.start.elapsed());
+        metrics.gateway().request_ends(worker);
+        if let Outcome::Failed(code) = self.outcome {
+            metrics.gateway().refused(worker, code);
+        }
+        let bytes_in = self.upload.bytes() + self.tunnelled;
+        let route =
+            self.route.map(|index| (&self.snapshot.table.routes[index], &self.snapshot.routes[index]));
+        if let Some((_, state)) = route {
+            state.metrics.record(worker, StatusClass::of(self.status), took, bytes_in, self.bytes_out);
+        }
         let went_wrong = self.outcome.flag().is_some() || self.partly.is_some() || self.status >= 500;
         if !(self.sampled || went_wrong && self.worker.shared.options.access_log) {
             return;
         }
         tracing::info!(
             target: "access",
+            client = self.client.map(tracing::field::display),
+            protocol = ?self.version,
             method = %self.method,
             // Without the query, which may hold secrets.
             path = self.uri.path(),
-            route = self.route.as_ref().map(|route| &*route.path),
-            service = self.service.as_ref().map(ServiceName::as_str),
+            route = route.map(|(route, _)| &*route.path),
+            service = self.upstream.map(|index| self.snapshot.clusters[index].name().as_str()),
             instance = self.instance.as_ref().map(InstanceId::as_str),
             status = self.status,
-            duration_us = self.start.elapsed().as_micros() as u64,
-            bytes_in = self.upload.bytes(),
+            duration_us = took.as_micros() as u64,
+            bytes_in,
             bytes_out = self.bytes_out,
             attempts = self.attempts,
             request_id = self.request_id.to_str().unwrap_or_default(),

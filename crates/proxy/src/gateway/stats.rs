@@ -43,7 +43,7 @@ pub(super) struct Counters {
 const CLASSES: [&str; 5] = ["1xx", "2xx", "3xx", "4xx", "5xx"];
 
 /// What the gateway can say itself; the last stands for any other.
-const CODES: [Code; 16] = [
+const CODES: [Code; 19] = [
     codes::NO_ROUTE,
     codes::METHOD_NOT_ALLOWED,
     codes::NO_ENDPOINT,
@@ -59,6 +59,9 @@ const CODES: [Code; 16] = [
     codes::SHUTTING_DOWN,
     codes::OVERLOADED,
     codes::CLIENT_TIMEOUT,
+    codes::RATE_LIMITED,
+    codes::FAULT_INJECTED,
+    codes::UPGRADE_NOT_CARRIED,
     codes::INTERNAL,
 ];
 
@@ -75,7 +78,8 @@ impl Counters {
         let counter = match outcome {
             Outcome::Status(status) => &self.by_class[usize::from(status / 100).clamp(1, 5) - 1],
             Outcome::Failed(code) => {
-                let index = CODES.iter().position(|known| *known == code);
+                // A code may come with another status than its own.
+                let index = CODES.iter().position(|known| known.id == code.id);
                 &self.by_code[index.unwrap_or(CODES.len() - 1)]
             }
             Outcome::ClientGone => &self.client_gone,

@@ -1,16 +1,20 @@
 //! One thread's part of a gateway.
 
+use std::sync::atomic::AtomicUsize;
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
 use http::{Request, Response};
 use hyper::body::Incoming;
+use tokio_util::sync::CancellationToken;
+use tokio_util::task::TaskTracker;
 use trellis_net::{Client, Handler};
 
 use super::Shared;
 use super::answer::answer;
 use super::body::Answered;
-use super::live::Live;
+use super::hits::Hits;
+use super::state::InForce;
 use super::stats::Counters;
 
 /// Carries requests on one thread. What they touch in passing (counts of references among it) belongs to this thread
@@ -19,13 +23,24 @@ use super::stats::Counters;
 pub(super) struct Worker {
     pub(super) index: usize,
     pub(super) shared: Arc<Shared>,
+    /// Copies of requests under way.
+    pub(super) copies: AtomicUsize,
+    pub(super) tunnels: Tunnels,
     snapshot: Mutex<Arc<Snapshot>>,
 }
 
-/// The live table, counted by this worker only.
+/// What is in force, counted by this worker only.
 #[derive(Debug)]
 pub(super) struct Snapshot {
-    live: Arc<Live>,
+    live: Arc<InForce>,
+}
+
+/// Requests that do not speak HTTP any more.
+#[derive(Debug, Default)]
+pub(super) struct Tunnels {
+    pub(super) tasks: TaskTracker,
+    /// Ends those that are left.
+    pub(super) cut: CancellationToken,
 }
 
 /// What the server calls.
@@ -38,7 +53,8 @@ const SWEEP: Duration = Duration::from_secs(5);
 impl Worker {
     pub(super) fn new(index: usize, shared: &Arc<Shared>) -> Arc<Self> {
         let snapshot = Mutex::new(Arc::new(Snapshot { live: shared.live.load_full() }));
-        Arc::new(Self { index, shared: Arc::clone(shared), snapshot })
+        let (copies, tunnels) = (AtomicUsize::new(0), Tunnels::default());
+        Arc::new(Self { index, shared: Arc::clone(shared), copies, tunnels, snapshot })
     }
 
     /// The newest table, which stays as it is for whoever has it.
@@ -53,6 +69,11 @@ impl Worker {
 
     pub(super) fn counters(&self) -> &Counters {
         &self.shared.stats[self.index]
+    }
+
+    /// What limits keep out.
+    pub(super) fn hits(&self) -> &Hits {
+        &self.shared.hits
     }
 
     /// Whether all workers together carry more than they may.
@@ -73,10 +94,21 @@ impl Worker {
     }
 }
 
-impl std::ops::Deref for Snapshot {
-    type Target = Live;
+impl Tunnels {
+    /// Waits for all tunnels to end, but not longer than `drain`.
+    pub(super) async fn end(&self, drain: Duration) {
+        self.tasks.close();
+        if tokio::time::timeout(drain, self.tasks.wait()).await.is_err() {
+            tracing::warn!(after = ?drain, open = self.tasks.len(), "tunnels still open at the end of the drain are cut");
+            self.cut.cancel();
+        }
+    }
+}
 
-    fn deref(&self) -> &Live {
+impl std::ops::Deref for Snapshot {
+    type Target = InForce;
+
+    fn deref(&self) -> &InForce {
         &self.live
     }
 }

@@ -1,4 +1,4 @@
-//! What routes, clusters, endpoints and limits count. Counting takes a few additions in the caller's own cache lines:
+//! What routes, clusters and limits count. Counting takes a few additions in the caller's own cache lines:
 //! no lock, no allocation.
 //!
 //! `worker` is a number for the thread, below the number of workers in [`MetricsOptions`](super::MetricsOptions).
@@ -7,7 +7,7 @@ use std::time::Duration;
 
 use super::cells::{Cell, Shares};
 use super::histogram::{Buckets, Read};
-use super::labels::{BreakerState, Outcome, StatusClass};
+use super::labels::{Outcome, StatusClass};
 
 /// The counts of a route.
 #[derive(Debug)]
@@ -16,14 +16,6 @@ pub struct RouteMetrics(Shares<Route>);
 /// The counts of a cluster.
 #[derive(Debug)]
 pub struct ClusterMetrics(Shares<Cluster>);
-
-/// The counts of an endpoint.
-#[derive(Debug)]
-pub struct EndpointMetrics {
-    shares: Shares<Endpoint>,
-    breaker: Cell,
-    ejected: Cell,
-}
 
 /// How often a limit kept something out.
 #[derive(Debug)]
@@ -44,12 +36,6 @@ struct Cluster {
     retries: Cell,
     retries_denied: Cell,
     mirrored: Cell,
-}
-
-#[derive(Debug, Default)]
-struct Endpoint {
-    by_outcome: [Cell; Outcome::NAMES.len()],
-    outstanding: Cell,
 }
 
 impl RouteMetrics {
@@ -139,50 +125,6 @@ impl ClusterMetrics {
     }
 }
 
-impl EndpointMetrics {
-    pub(super) fn new(workers: usize) -> Self {
-        Self { shares: Shares::new(workers), breaker: Cell::default(), ejected: Cell::default() }
-    }
-
-    /// Counts an attempt as under way.
-    pub fn begin(&self, worker: usize) {
-        self.shares.of(worker).outstanding.add(1);
-    }
-
-    /// Counts an attempt as ended, once for each [`begin`](Self::begin), on any worker.
-    pub fn end(&self, worker: usize, outcome: Outcome) {
-        let share = self.shares.of(worker);
-        share.outstanding.sub(1);
-        share.by_outcome[outcome as usize].add(1);
-    }
-
-    /// Says where the breaker stands; to be called when it changes.
-    pub fn breaker(&self, state: BreakerState) {
-        self.breaker.set(state as u64);
-    }
-
-    /// Says whether the endpoint is left out for being worse than the others; to be called when it changes.
-    pub fn ejected(&self, ejected: bool) {
-        self.ejected.set(u64::from(ejected));
-    }
-
-    pub(super) fn by_outcome(&self) -> [(&'static str, u64); Outcome::NAMES.len()] {
-        named(Outcome::NAMES, |place| self.shares.sum(|share| share.by_outcome[place].get()))
-    }
-
-    pub(super) fn outstanding(&self) -> i64 {
-        self.shares.sum(|share| share.outstanding.get()).cast_signed()
-    }
-
-    pub(super) fn breaker_state(&self) -> u64 {
-        self.breaker.get()
-    }
-
-    pub(super) fn is_ejected(&self) -> u64 {
-        self.ejected.get()
-    }
-}
-
 impl LimitMetrics {
     pub(super) fn new(workers: usize) -> Self {
         Self(Shares::new(workers))
@@ -209,7 +151,7 @@ mod tests {
     /// There are as many of them as routes times threads.
     #[test]
     fn shares_are_small() {
-        assert!(size_of::<Route>() <= 256 && size_of::<Cluster>() <= 256 && size_of::<Endpoint>() <= 128);
+        assert!(size_of::<Route>() <= 256 && size_of::<Cluster>() <= 256);
     }
 
     #[test]

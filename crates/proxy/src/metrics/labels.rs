@@ -17,7 +17,7 @@ pub enum StatusClass {
     Gone,
 }
 
-/// How an attempt on an endpoint ended.
+/// How a call of a cluster ended.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Outcome {
     /// With an answer below 500.
@@ -34,18 +34,6 @@ pub enum Outcome {
     Invalid,
     /// The caller gave up.
     Cancelled,
-}
-
-/// Where the breaker of an endpoint stands.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
-pub enum BreakerState {
-    /// Requests pass.
-    #[default]
-    Closed,
-    /// Probes pass.
-    HalfOpen,
-    /// Requests are refused.
-    Open,
 }
 
 impl StatusClass {

@@ -1,9 +1,10 @@
 //! What happens, in numbers: requests, errors and durations of routes, clusters and endpoints, for Prometheus.
 //!
-//! A [`Registry`] gives out handles by name, when routes are compiled and endpoints come. They are kept beside what
+//! A [`Registry`] gives out handles by name, when routes are compiled. They are kept beside what
 //! they count, so that counting looks nothing up. Whoever scrapes pays for adding up and for the text.
 
 mod cells;
+mod endpoints;
 mod gateway;
 mod handles;
 mod histogram;
@@ -16,12 +17,14 @@ mod text;
 
 use std::sync::{Arc, Mutex, PoisonError};
 
+use trellis_net::cluster::ClusterReport;
+
 use render::Scrape;
 use series::Series;
 
 pub use gateway::GatewayMetrics;
-pub use handles::{ClusterMetrics, EndpointMetrics, LimitMetrics, RouteMetrics};
-pub use labels::{BreakerState, Outcome, StatusClass};
+pub use handles::{ClusterMetrics, LimitMetrics, RouteMetrics};
+pub use labels::{Outcome, StatusClass};
 pub use text::CONTENT_TYPE;
 
 /// Bounds of a [`Registry`]. What finds no place is counted as `other`.
@@ -34,8 +37,6 @@ pub struct MetricsOptions {
     pub max_routes: usize,
     /// Most clusters with counts of their own.
     pub max_clusters: usize,
-    /// Most endpoints with counts of their own, over all clusters.
-    pub max_endpoints: usize,
     /// Most limits with counts of their own.
     pub max_limits: usize,
 }
@@ -58,7 +59,6 @@ struct Shared {
 struct Named {
     routes: Series<1, RouteMetrics>,
     clusters: Series<1, ClusterMetrics>,
-    endpoints: Series<2, EndpointMetrics>,
     limits: Series<1, LimitMetrics>,
 }
 
@@ -68,7 +68,6 @@ impl Registry {
         let named = Named {
             routes: Series::new(options.max_routes),
             clusters: Series::new(options.max_clusters),
-            endpoints: Series::new(options.max_endpoints),
             limits: Series::new(options.max_limits),
         };
         let gateway = GatewayMetrics::new(options.workers);
@@ -90,34 +89,26 @@ impl Registry {
         self.named(|named, workers| named.clusters.get([name], || ClusterMetrics::new(workers)))
     }
 
-    /// The counts of an endpoint of a cluster.
-    pub fn endpoint(&self, cluster: &str, endpoint: &str) -> Arc<EndpointMetrics> {
-        self.named(|named, workers| {
-            named.endpoints.get([cluster, endpoint], || EndpointMetrics::new(workers))
-        })
-    }
-
     /// The counts of a limit, by a name that the documentation gives it.
     pub fn limit(&self, name: &str) -> Arc<LimitMetrics> {
         self.named(|named, workers| named.limits.get([name], || LimitMetrics::new(workers)))
     }
 
-    /// Everything, as the text of [`CONTENT_TYPE`]. What nobody holds any more is in it one last time.
-    pub fn render(&self) -> String {
+    /// Everything, as the text of [`CONTENT_TYPE`]. What nobody holds any more is in it one last time. What is known of
+    /// instances is not counted here; it comes with `clusters`.
+    pub fn render(&self, clusters: &[ClusterReport]) -> String {
         let scrape = self.named(|named, _| Scrape {
             routes: named.routes.scrape(),
             clusters: named.clusters.scrape(),
-            endpoints: named.endpoints.scrape(),
             limits: named.limits.scrape(),
             overflowed: [
                 ("route", named.routes.overflowed()),
                 ("cluster", named.clusters.overflowed()),
-                ("endpoint", named.endpoints.overflowed()),
                 ("limit", named.limits.overflowed()),
             ],
         });
         // Written after the lock is gone: a long text must not hold up a swap.
-        render::render(&self.shared.gateway, &scrape)
+        render::render(&self.shared.gateway, &scrape, clusters)
     }
 
     fn named<T>(&self, with: impl FnOnce(&mut Named, usize) -> T) -> T {
@@ -128,6 +119,6 @@ impl Registry {
 
 impl Default for MetricsOptions {
     fn default() -> Self {
-        Self { workers: 1, max_routes: 2000, max_clusters: 1000, max_endpoints: 5000, max_limits: 200 }
+        Self { workers: 1, max_routes: 2000, max_clusters: 1000, max_limits: 200 }
     }
 }

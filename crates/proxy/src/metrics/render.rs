@@ -2,8 +2,11 @@
 
 use std::sync::Arc;
 
+use trellis_net::cluster::ClusterReport;
+
+use super::endpoints;
 use super::gateway::GatewayMetrics;
-use super::handles::{ClusterMetrics, EndpointMetrics, LimitMetrics, RouteMetrics};
+use super::handles::{ClusterMetrics, LimitMetrics, RouteMetrics};
 use super::series::Key;
 use super::text::Text;
 
@@ -11,22 +14,21 @@ use super::text::Text;
 pub(super) struct Scrape {
     pub(super) routes: Vec<(Key<1>, Arc<RouteMetrics>)>,
     pub(super) clusters: Vec<(Key<1>, Arc<ClusterMetrics>)>,
-    pub(super) endpoints: Vec<(Key<2>, Arc<EndpointMetrics>)>,
     pub(super) limits: Vec<(Key<1>, Arc<LimitMetrics>)>,
     /// By the kind of name.
-    pub(super) overflowed: [(&'static str, u64); 4],
+    pub(super) overflowed: [(&'static str, u64); 3],
 }
 
 /// Reads one count.
 type Count = fn(&ClusterMetrics) -> u64;
 
-pub(super) fn render(gateway: &GatewayMetrics, scrape: &Scrape) -> String {
+pub(super) fn render(gateway: &GatewayMetrics, scrape: &Scrape, reports: &[ClusterReport]) -> String {
     let mut text = Text::default();
     whole(&mut text, gateway);
     limits(&mut text, scrape);
     routes(&mut text, &scrape.routes);
     clusters(&mut text, &scrape.clusters);
-    endpoints(&mut text, &scrape.endpoints);
+    endpoints::render(&mut text, reports);
     text.into_string()
 }
 
@@ -126,30 +128,5 @@ fn clusters(text: &mut Text, clusters: &[(Key<1>, Arc<ClusterMetrics>)]) {
         for ([cluster], metrics) in clusters {
             family.sample(&[("cluster", cluster)], read(metrics));
         }
-    }
-}
-
-fn endpoints(text: &mut Text, endpoints: &[(Key<2>, Arc<EndpointMetrics>)]) {
-    let help = "Attempts on an endpoint by how they ended.";
-    let mut requests = text.family("trellis_endpoint_requests_total", "counter", help);
-    for ([cluster, endpoint], metrics) in endpoints {
-        for (outcome, count) in metrics.by_outcome() {
-            requests.sample(&[("cluster", cluster), ("endpoint", endpoint), ("outcome", outcome)], count);
-        }
-    }
-    let mut outstanding =
-        text.family("trellis_endpoint_outstanding", "gauge", "Attempts on an endpoint that are under way.");
-    for ([cluster, endpoint], metrics) in endpoints {
-        outstanding.sample(&[("cluster", cluster), ("endpoint", endpoint)], metrics.outstanding());
-    }
-    let help = "The breaker of an endpoint: 0 closed, 1 half-open, 2 open.";
-    let mut breakers = text.family("trellis_endpoint_breaker_state", "gauge", help);
-    for ([cluster, endpoint], metrics) in endpoints {
-        breakers.sample(&[("cluster", cluster), ("endpoint", endpoint)], metrics.breaker_state());
-    }
-    let help = "Whether an endpoint is left out for being worse than the others: 0 no, 1 yes.";
-    let mut ejected = text.family("trellis_endpoint_ejected", "gauge", help);
-    for ([cluster, endpoint], metrics) in endpoints {
-        ejected.sample(&[("cluster", cluster), ("endpoint", endpoint)], metrics.is_ejected());
     }
 }

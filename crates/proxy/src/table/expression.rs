@@ -189,7 +189,7 @@ impl Key {
         }
     }
 
-    fn source(&self) -> &str {
+    pub(crate) fn source(&self) -> &str {
         self.0.expression.source()
     }
 }

@@ -20,7 +20,6 @@ mod upstream;
 mod view;
 
 use std::net::{IpAddr, SocketAddr};
-use std::sync::Arc;
 use std::time::Duration;
 
 use http::request::Parts;
@@ -49,7 +48,7 @@ pub struct RouteTable {
     forest: Forest,
     /// Those with a regular expression, in the order of the file.
     regexes: Vec<u32>,
-    routes: Vec<Arc<Route>>,
+    pub(crate) routes: Vec<Route>,
     pub(crate) upstreams: Vec<Upstream>,
     pub(crate) tcp: Vec<TcpRoute>,
 }
@@ -70,7 +69,7 @@ pub(crate) struct TcpRoute {
 #[derive(Debug)]
 pub(crate) enum Lookup<'t> {
     Route {
-        route: &'t Arc<Route>,
+        route: &'t Route,
         captures: Captures,
     },
     /// The path has routes, but none for the method.
@@ -104,11 +103,11 @@ impl RouteTable {
 
     /// How often a `when` had no answer, which counts as no.
     pub fn failed_conditions(&self) -> u64 {
-        self.routes.iter().map(|route| route.failed_conditions()).sum()
+        self.routes.iter().map(Route::failed_conditions).sum()
     }
 
     /// Adds a route after the others. If it would never be reached, says where the one is that stands before it.
-    pub(crate) fn add(&mut self, pattern: Option<&Pattern>, route: Route) -> Result<(), String> {
+    pub(crate) fn add(&mut self, pattern: Option<&Pattern>, mut route: Route) -> Result<(), String> {
         let candidate = Candidate {
             route: self.routes.len() as u32,
             methods: route.methods,
@@ -123,7 +122,8 @@ impl RouteTable {
         if let Some(index) = before {
             return Err(self.routes[index as usize].origin.clone());
         }
-        self.routes.push(Arc::new(route));
+        route.index = self.routes.len();
+        self.routes.push(route);
         Ok(())
     }
 

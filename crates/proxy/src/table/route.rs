@@ -4,16 +4,19 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use regex::Regex;
-use trellis_core::model;
 
 use super::captures::{Captures, Params};
 use super::tree::Hit;
 use super::view::View;
 use super::{Fault, HeaderEdits, Host, Matchers, MethodSet, RateLimit, Target};
+use crate::edge::compress::Compression;
+use crate::edge::cors::Cors;
 
 /// One route.
 #[derive(Debug)]
 pub(crate) struct Route {
+    /// Its place in the table.
+    pub(crate) index: usize,
     /// Its path, or regular expression, as it is written.
     pub(crate) path: Box<str>,
     /// Where it is written: `route[2]`.
@@ -35,8 +38,8 @@ pub(crate) struct Route {
     pub(crate) response_headers: Option<HeaderEdits>,
     pub(crate) rate_limits: Box<[RateLimit]>,
     pub(crate) fault: Option<Fault>,
-    pub(crate) cors: Option<Arc<model::Cors>>,
-    pub(crate) compression: Option<Arc<model::Compression>>,
+    pub(crate) cors: Option<Arc<Cors>>,
+    pub(crate) compression: Option<Arc<Compression>>,
 }
 
 /// The parameters of a route.

@@ -66,7 +66,7 @@ pub(crate) struct Mirror {
 }
 
 /// A limit of requests over time.
-#[derive(Debug)]
+#[derive(Debug, Clone, PartialEq, Eq, Hash)]
 pub(crate) struct RateLimit {
     /// Each key has the limit for itself. Requests without one share one.
     pub(crate) key: Option<Key>,

@@ -60,6 +60,8 @@ async fn each_request_has_its_line() {
     let lines = log.access();
     let first = &lines[0];
     for (field, value) in [
+        ("client", json!("127.0.0.1")),
+        ("protocol", json!("HTTP/1.1")),
         ("method", json!("POST")),
         ("path", json!("/api/users/7")),
         ("route", json!("/api/users/**")),

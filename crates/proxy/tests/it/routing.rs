@@ -2,7 +2,7 @@ use axum::body::Body;
 use http::{Request, StatusCode};
 use serde_json::json;
 
-use crate::support::{TestGateway, echo};
+use crate::support::{TestGateway, echo, got};
 
 async fn shop() -> TestGateway {
     let (users, orders) = (echo().await, echo().await);
@@ -95,4 +95,17 @@ async fn options_for_the_server_as_a_whole_is_answered_here() {
     let gateway = shop().await;
     let answer = gateway.raw(b"OPTIONS * HTTP/1.1\r\nHost: a\r\nConnection: close\r\n\r\n").await;
     assert!(answer.starts_with("HTTP/1.1 204 "), "{answer}");
+}
+
+#[tokio::test]
+async fn a_route_says_what_the_service_is_called() {
+    let manifest = "[[route]]\npath = '/named'\nservice = 's'\nhost_rewrite = 'x.internal'\n[[route]]\npath = '/**'\nservice = 's'";
+    let gateway = TestGateway::start(manifest).await;
+    let upstream = echo().await;
+    gateway.registry.set("s", &[upstream]);
+    let named = gateway.get("/named").await.json();
+    assert_eq!(got(&named, "host"), ["x.internal"]);
+    assert_eq!(got(&named, "x-forwarded-host"), ["shop.example"]);
+    let plain = gateway.get("/plain").await.json();
+    assert_eq!(got(&plain, "host"), [upstream.to_string()]);
 }

@@ -135,6 +135,11 @@ impl TestGateway {
         String::from_utf8_lossy(&answer).into_owned()
     }
 
+    /// Tells it to stop; see [`stop`](Self::stop).
+    pub(crate) fn begin_to_stop(&self) {
+        self.shutdown.trigger();
+    }
+
     pub(crate) async fn stop(self) {
         self.shutdown.trigger();
         soon(self.serving).await.expect("the gateway");

@@ -117,6 +117,8 @@ pub async fn run(
             stop.trigger();
         }
     }
+    // Kept for a successor only: while they are open, clients would wait in their queues.
+    drop(sockets);
     info!("stopping");
     life.stopping();
     tasks.join(model.gateway.drain.0 + MARGIN).await

@@ -5,6 +5,8 @@ use std::time::Duration;
 
 use proptest::prelude::*;
 use trellis_core::codes;
+use trellis_net::cluster::MemberReport;
+use trellis_resilience::State;
 
 use super::*;
 use parse::{Sample, parse};
@@ -41,16 +43,10 @@ fn everything_that_happens_is_shown() {
     cluster.retry(0);
     cluster.retry_denied(1);
     cluster.mirrored(2);
-    let endpoint = registry.endpoint("users", "users-1");
-    endpoint.begin(0);
-    endpoint.begin(0);
-    endpoint.end(1, Outcome::of(503));
-    endpoint.breaker(BreakerState::Open);
-    endpoint.ejected(true);
     let limit = registry.limit("requests");
     limit.hit(1);
 
-    let samples = parse(&registry.render()).unwrap();
+    let samples = parse(&registry.render(&[report()])).unwrap();
     let users = ("cluster", "users");
     let first = ("endpoint", "users-1");
     for (name, labels, expected) in [
@@ -78,6 +74,10 @@ fn everything_that_happens_is_shown() {
         ("trellis_endpoint_outstanding", &[users, first], 1.0),
         ("trellis_endpoint_breaker_state", &[users, first], 2.0),
         ("trellis_endpoint_ejected", &[users, first], 1.0),
+        ("trellis_endpoint_healthy", &[users, first], 0.0),
+        ("trellis_endpoint_duration_seconds_total", &[users, first], 0.25),
+        ("trellis_upstream_idle_connections", &[users], 3.0),
+        ("trellis_endpoints_hidden", &[], 0.0),
         ("trellis_limited_total", &[("limit", "requests")], 1.0),
         ("trellis_metrics_overflow_total", &[("kind", "route")], 0.0),
     ] {
@@ -91,7 +91,7 @@ fn counts_go_on_over_a_swap_and_end_with_the_route() {
     let registry = registry(|_| ());
     let count = |name| {
         value(
-            &parse(&registry.render()).unwrap(),
+            &parse(&registry.render(&[])).unwrap(),
             "trellis_requests_total",
             &[("route", name), ("code", "2xx")],
         )
@@ -109,18 +109,14 @@ fn counts_go_on_over_a_swap_and_end_with_the_route() {
 
 #[test]
 fn other_is_there_once_and_says_how_many() {
-    let registry = registry(|o| (o.max_routes, o.max_endpoints) = (1, 1));
+    let registry = registry(|o| o.max_routes = 1);
     let routes = ["/a", "/b", "/c", "other"].map(|name| registry.route(name));
     for route in &routes {
         route.record(0, StatusClass::Success, Duration::ZERO, 0, 0);
     }
-    let _endpoints = [registry.endpoint("u", "1"), registry.endpoint("u", "2")];
-    let samples = parse(&registry.render()).unwrap();
+    let samples = parse(&registry.render(&[])).unwrap();
     assert_eq!(value(&samples, "trellis_requests_total", &[("route", "other"), ("code", "2xx")]), Some(3.0));
     assert_eq!(value(&samples, "trellis_metrics_overflow_total", &[("kind", "route")]), Some(2.0));
-    assert_eq!(value(&samples, "trellis_metrics_overflow_total", &[("kind", "endpoint")]), Some(1.0));
-    let other = [("cluster", "other"), ("endpoint", "other")];
-    assert_eq!(value(&samples, "trellis_endpoint_outstanding", &other), Some(0.0));
 }
 
 proptest! {
@@ -141,12 +137,38 @@ proptest! {
             *count += 1.0;
             *sum += *micros as f64 / 1e6;
         }
-        let samples = parse(&registry.render()).map_err(TestCaseError::fail)?;
+        let samples = parse(&registry.render(&[])).map_err(TestCaseError::fail)?;
         for (name, (count, sum)) in expected {
             let route = [("route", name.as_str())];
             prop_assert_eq!(value(&samples, "trellis_request_duration_seconds_count", &route), Some(count));
             let found = value(&samples, "trellis_request_duration_seconds_sum", &route).unwrap_or(f64::NAN);
             prop_assert!((found - sum).abs() < 1e-3, "{} is not {}", found, sum);
         }
+    }
+}
+
+fn report() -> ClusterReport {
+    let member = MemberReport {
+        id: "users-1".parse().unwrap(),
+        weight: 1,
+        outstanding: 1,
+        good: 0,
+        errors: 1,
+        failures: 0,
+        took: Duration::from_millis(250),
+        breaker: State::Open,
+        ejected: true,
+        healthy: false,
+        ewma: None,
+        connections: None,
+    };
+    ClusterReport {
+        name: "users".parse().unwrap(),
+        members: vec![member],
+        idle_connections: 3,
+        retries: 0,
+        retries_denied: 0,
+        limit_hits: 0,
+        requests: None,
     }
 }
