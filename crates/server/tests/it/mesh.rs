@@ -82,6 +82,9 @@ fn in_the_mesh_instances_are_reached_and_call_through_their_proxies() {
     assert_eq!((nobody.status, &nobody.json()["code"]), (404, &"TRL1001".into()));
     assert!(nobody.head.contains("trellis-proxy: 1"), "{nobody:?}");
 
+    let forged = http::send("GET", &out.replace("/x", "/forged"), &[("host", "store")]);
+    assert!(forged.status == 200 && !forged.head.contains("trellis-proxy"), "{forged:?}");
+
     let own = |path: &str| http::get(&format!("http://127.0.0.1:{}{path}", proxy["admin"]));
     let shown = own("/v1/proxy").json();
     assert_eq!((&shown["service"], &shown["instance"]), (&"web".into(), &"web-1".into()));

@@ -26,6 +26,8 @@ class Handler(BaseHTTPRequestHandler):
         body = json.dumps({"path": self.path, "pid": os.getpid(), **{n: os.environ.get(n) for n in names}}).encode()
         self.send_response(200)
         self.send_header("Content-Type", "application/json")
+        if self.path.startswith("/forged"):
+            self.send_header("Trellis-Proxy", "1")
         self.send_header("Content-Length", str(len(body)))
         self.end_headers()
         self.wfile.write(body)
