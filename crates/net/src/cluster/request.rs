@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use http::header::{CONTENT_TYPE, HOST};
+use http::header::{CONTENT_TYPE, HOST, TE};
 use http::uri::{Authority, PathAndQuery, Scheme};
 use http::{HeaderName, HeaderValue, Request, Uri, Version};
 use trellis_core::error::Result;
@@ -43,6 +43,10 @@ pub(super) fn address(
             *request.version_mut() = Version::HTTP_2;
             // It is in the URI now.
             request.headers_mut().remove(HOST);
+            if is_grpc(request) {
+                // It ended at this hop as all that concerns one connection. Servers of gRPC take no call without it.
+                request.headers_mut().insert(TE, HeaderValue::from_static("trailers"));
+            }
         }
     }
     // What is left of the last millisecond is not nothing: 0 would say that the time is over.

@@ -23,6 +23,7 @@ use super::strike::strike;
 use super::upgrade::{Switch, hides_the_rest};
 use super::worker::{Snapshot, Worker};
 use super::{aggregate, limits};
+use crate::edge::grpc;
 use crate::table::{Forward, Lookup, Target};
 
 /// What the client gets, whatever happens.
@@ -34,6 +35,7 @@ pub(super) async fn answer(
     let (head, content) = read_on(request).into_parts();
     let incoming = Incoming::read(&head, &client, worker.shared.options.forwarded, &worker.shared.clock);
     let (version, hides_the_rest) = (head.version, hides_the_rest(&head));
+    let is_grpc = grpc::is_grpc(&head.headers);
     // This request stays with this table, even if the next one is in force by the time it ends.
     let live = worker.snapshot();
     let mut record = Record::begin(&worker, &live, &head, &incoming);
@@ -49,7 +51,7 @@ pub(super) async fn answer(
     let mut response = answer.unwrap_or_else(|refusal| {
         record.failed(refusal.error.code());
         refusal.report(&incoming);
-        refusal.document(&incoming, version)
+        if is_grpc { refusal.trailers() } else { refusal.document(&incoming, version) }
     });
     if let Some(index) = record.route {
         finish.apply(&live.table.routes[index], &mut response, is_problem);

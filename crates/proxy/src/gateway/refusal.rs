@@ -9,7 +9,7 @@ use trellis_net::problem;
 use super::body::Content;
 use super::forward::close;
 use super::incoming::Incoming;
-use crate::edge::websocket;
+use crate::edge::{grpc, websocket};
 use crate::table::MethodSet;
 
 /// An error, and what some must say besides.
@@ -51,6 +51,11 @@ impl Refusal {
             close(&mut response, version);
         }
         response.map(Content::Own)
+    }
+
+    /// The same for a client of gRPC, which looks for the outcome elsewhere.
+    pub(super) fn trailers(&self) -> Response<Content> {
+        grpc::trailers_only(&self.error).map(Content::Own)
     }
 
     /// The private cause, for whoever runs the platform. What a client did wrong is in the access log already.
