@@ -50,6 +50,8 @@ enum What {
     Relay(proxy::RelayArgs),
     #[command(hide = true)]
     Upstream(proxy::UpstreamArgs),
+    #[command(hide = true)]
+    Service(proxy::ServiceArgs),
 }
 
 #[derive(clap::Args)]
@@ -133,6 +135,7 @@ async fn run(what: What) -> Result<bool> {
         }
         What::Relay(args) => proxy::relay(args).await.map(|()| true),
         What::Upstream(args) => proxy::upstream(args).await.map(|()| true),
+        What::Service(args) => proxy::serve(args).await.map(|()| true),
     }
 }
 

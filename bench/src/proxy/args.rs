@@ -7,7 +7,7 @@ use anyhow::Result;
 
 use super::load::Generator;
 use super::peers::{Programs, Proxy};
-use super::{Options, Scenario};
+use super::{Changes, Options, Scenario};
 
 /// The proxy beside its peers: requests/s, latency, processor time and memory, with ratios to ours
 #[derive(Debug, Clone, clap::Args)]
@@ -23,7 +23,12 @@ Scenarios:
   tls      TLS 1.3 kept alive, one route             every proxy but the floor
   routes   1, 100, 1,000 and 10,000 routes           ours
   swap     10,000 routes exchanged under load        ours
-  idle     memory after start and with 10,000 quiet connections   every proxy but the floor")]
+  idle     memory after start and with 10,000 quiet connections   every proxy but the floor
+
+At a fixed rate (--rate), what clients notice of changes:
+  flips     1,000 routes exchanged 100 times                    ours
+  rolling   20 restarts of the 3 services behind it             ours
+  handover  5 successors of its process, by SIGUSR2             ours")]
 pub struct Args {
     /// What is measured
     #[arg(long, value_enum, value_delimiter = ',', default_values_t = Scenario::ALL)]
@@ -40,6 +45,9 @@ pub struct Args {
     /// Connections of the load (calls at once for gRPC)
     #[arg(long, default_value_t = 64, value_parser = clap::value_parser!(u16).range(1..=5000))]
     connections: u16,
+    /// Requests in a second of flips, rolling and handover, which are sent whatever the answers do
+    #[arg(long, default_value_t = 2000, value_parser = clap::value_parser!(u32).range(1..=100_000))]
+    rate: u32,
     /// Threads or processes of each proxy; as many as there are cores if not given
     #[arg(long, value_parser = at_least_one)]
     workers: Option<usize>,
@@ -70,6 +78,7 @@ impl Args {
             workers,
             routes: vec![1, 100, 1000, 10_000],
             idle_connections: 10_000,
+            changes: Changes { rate: self.rate, connections: self.connections.into(), ..Changes::default() },
         };
         Ok(options)
     }

@@ -2,11 +2,11 @@
 
 use std::net::{SocketAddr, TcpListener};
 use std::path::{Path, PathBuf};
-use std::process::Stdio;
+use std::process::{ExitStatus, Stdio};
 use std::time::{Duration, Instant};
 
 use anyhow::{Context, Result, bail};
-use rustix::process::{Pid, Signal, kill_process_group};
+use rustix::process::{Pid, Signal, kill_process, kill_process_group};
 use tokio::process::Command;
 
 use crate::platform::tail;
@@ -101,6 +101,17 @@ impl Child {
     /// The end of its log, for a person.
     pub(super) fn last_words(&self) -> String {
         format!("the last words of {}:\n{}", self.name, tail(&self.log))
+    }
+
+    /// Asks it to stop, and waits until it has.
+    pub(super) async fn terminate(mut self, limit: Duration) -> Result<ExitStatus> {
+        let pid = i32::try_from(self.pid).ok().and_then(Pid::from_raw).context("a process without an id")?;
+        // To wait closes it, and its end means that nobody is there any more.
+        let _stdin = self.process.stdin.take();
+        kill_process(pid, Signal::TERM).with_context(|| self.gone())?;
+        let ended = tokio::time::timeout(limit, self.process.wait()).await;
+        let ended = ended.with_context(|| format!("{} did not stop within {limit:?}", self.name))?;
+        ended.with_context(|| format!("cannot wait for {}", self.name))
     }
 
     /// Ends it and waits until it is gone.

@@ -5,6 +5,7 @@
 
 mod args;
 mod certificate;
+mod changes;
 mod child;
 mod figures;
 mod idle;
@@ -30,6 +31,7 @@ use serde::Serialize;
 use tokio::signal::unix::{SignalKind, signal};
 
 pub use args::Args;
+pub use changes::{Args as ServiceArgs, Changed, Failure, Options as Changes, serve};
 pub use figures::{Sample, Series};
 pub use load::Generator;
 pub use peers::{Programs, Proxy};
@@ -70,6 +72,8 @@ pub struct Options {
     pub routes: Vec<usize>,
     /// Connections that do nothing.
     pub idle_connections: usize,
+    /// What is changed under a load with a fixed rate.
+    pub changes: Changes,
 }
 
 /// One kind of measurement.
@@ -88,17 +92,33 @@ pub enum Scenario {
     Swap,
     /// Memory without load.
     Idle,
+    /// The whole configuration changed under load.
+    Flips,
+    /// Services restarted under load.
+    Rolling,
+    /// The gateway's process replaced under load.
+    Handover,
 }
 
 impl Scenario {
     /// All, in the order they are run.
-    pub const ALL: [Self; 6] = [Self::H1, Self::Grpc, Self::Tls, Self::Routes, Self::Swap, Self::Idle];
+    pub const ALL: [Self; 9] = [
+        Self::H1,
+        Self::Grpc,
+        Self::Tls,
+        Self::Routes,
+        Self::Swap,
+        Self::Idle,
+        Self::Flips,
+        Self::Rolling,
+        Self::Handover,
+    ];
 
     fn wire(self) -> Wire {
         match self {
             Self::Grpc => Wire::Grpc,
             Self::Tls => Wire::Tls,
-            Self::H1 | Self::Routes | Self::Swap | Self::Idle => Wire::H1,
+            _ => Wire::H1,
         }
     }
 }
@@ -144,6 +164,8 @@ pub enum Figures {
     Swap(swap::Swapped),
     /// Memory without load.
     Idle(Vec<idle::Quiet>),
+    /// What clients noticed while something changed.
+    Changed(changes::Changed),
 }
 
 /// Measures, with configuration files and logs in `folder`. Stops at the first failure, or when it is told to.
@@ -200,6 +222,7 @@ async fn one(session: &Session<'_>, scenario: Scenario) -> Result<Option<Outcome
         Scenario::Routes => routes::run(session).await?,
         Scenario::Swap => swap::run(session).await?,
         Scenario::Idle => idle::run(session, &chosen).await?,
+        Scenario::Flips | Scenario::Rolling | Scenario::Handover => changes::run(session, scenario).await?,
     };
     Ok(Some(Outcome { scenario, figures, targets }))
 }

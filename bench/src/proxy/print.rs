@@ -1,5 +1,6 @@
 //! The report as tables for people.
 
+use super::changes::Changed;
 use super::figures::Metric;
 use super::idle::Quiet;
 use super::side_by_side::{Beside, Row};
@@ -34,6 +35,7 @@ fn scenario(outcome: &Outcome) -> String {
             format!("{name}: ours, the route table exchanged under load\n{}", swap(swapped))
         }
         Figures::Idle(all) => format!("{name}: memory without load\n{}", idle(all)),
+        Figures::Changed(one) => format!("{name}: {}", changed(one)),
     };
     format!("{figures}{}", targets(&outcome.targets))
 }
@@ -86,6 +88,45 @@ fn idle(all: &[Quiet]) -> String {
         row
     };
     table(&["proxy", "RSS MB", "PSS MB", "waiting connections", "RSS MB", "PSS MB"], all.iter().map(row))
+}
+
+fn changed(one: &Changed) -> String {
+    let mut text = format!(
+        "ours, {} requests/s whatever is answered; latency from when each should have been sent\n",
+        one.rate
+    );
+    text += &table(
+        &[
+            "changes",
+            "median ms",
+            "slowest ms",
+            "requests",
+            "p50 ms",
+            "p99 ms",
+            "max ms",
+            "connections",
+            "failed",
+        ],
+        [vec![
+            one.changes_ms.len().to_string(),
+            format!("{:.1}", one.median_change_ms),
+            format!("{:.1}", one.slowest_change_ms),
+            one.requests.to_string(),
+            format!("{:.2}", one.p50_ms),
+            format!("{:.2}", one.p99_ms),
+            format!("{:.2}", one.max_ms),
+            one.connections.to_string(),
+            one.failed.to_string(),
+        ]],
+    );
+    if !one.reasons.is_empty() {
+        text.push('\n');
+        text += &table(
+            &["what failed", "times"],
+            one.reasons.iter().map(|(what, times)| vec![what.clone(), times.to_string()]),
+        );
+    }
+    text
 }
 
 fn targets(all: &[Target]) -> String {

@@ -47,15 +47,21 @@ impl<'a> Session<'a> {
             Scenario::H1 | Scenario::Grpc => true,
             // The floor neither ends TLS nor is a proxy with something to keep for a connection.
             Scenario::Tls | Scenario::Idle => *proxy != Proxy::Floor,
-            Scenario::Routes | Scenario::Swap => *proxy == Proxy::Ours,
+            _ => *proxy == Proxy::Ours,
         };
         self.options.proxies.iter().copied().filter(takes_part).collect()
     }
 
-    /// What proxies have in common in `scenario`, in a folder of its own.
-    pub(super) fn setting(&self, scenario: Scenario) -> Result<Setting<'_>> {
+    /// Where files and logs of `scenario` go.
+    pub(super) fn folder(&self, scenario: Scenario) -> Result<PathBuf> {
         let folder = self.folder.join(name(scenario));
         std::fs::create_dir_all(&folder).with_context(|| format!("cannot make {}", folder.display()))?;
+        Ok(folder)
+    }
+
+    /// What proxies have in common in `scenario`, in a folder of its own.
+    pub(super) fn setting(&self, scenario: Scenario) -> Result<Setting<'_>> {
+        let folder = self.folder(scenario)?;
         let wire = scenario.wire();
         Ok(Setting {
             programs: &self.options.programs,

@@ -1,5 +1,6 @@
 //! Starts the real programs, from the folder that the tests were built into, and measures them for a short time.
 
+mod changes;
 mod chaos;
 mod measure;
 mod proxy;

@@ -7,7 +7,7 @@ use std::time::{Duration, Instant};
 use anyhow::Result;
 
 use trellis_bench::procs;
-use trellis_bench::proxy::{self, Generator, Options, Programs, Proxy, Scenario};
+use trellis_bench::proxy::{self, Changes, Generator, Options, Programs, Proxy, Scenario};
 
 const PROGRAM: &str = env!("CARGO_BIN_EXE_trellis-bench");
 /// Longest wait for a program to end.
@@ -26,6 +26,7 @@ fn options() -> Result<Options> {
         workers: 1,
         routes: vec![1],
         idle_connections: 10,
+        changes: Changes::default(),
     })
 }
 

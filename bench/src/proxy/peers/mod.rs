@@ -151,7 +151,8 @@ pub(super) fn with_routes(text: &str, prefixes: &[String]) -> String {
     text
 }
 
-async fn is_live(admin: SocketAddr) -> bool {
+/// Whether our gateway with this admin API takes requests.
+pub(super) async fn is_live(admin: SocketAddr) -> bool {
     let mut client = Client::new(&format!("http://{admin}"), Duration::from_secs(1));
     let answer = client.send(http::Method::GET, "/livez", &[], bytes::Bytes::new()).await;
     answer.is_ok_and(|answer| answer.status == http::StatusCode::OK)
