@@ -19,6 +19,7 @@ Examples:
   cargo xtask bench proxy
   cargo xtask bench proxy --scenario h1,idle --only ours,nginx,floor
   cargo xtask bench proxy --rounds 9 --seconds 10 --json proxy.json
+  cargo xtask bench proxy --scenario flips,rolling,handover --only ours
   cargo xtask bench proxy --help
 
 `proxy` installs what is missing of nginx, haproxy, wrk and nghttp2-client (Debian packages), and unpacks Envoy

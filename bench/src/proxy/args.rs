@@ -48,6 +48,9 @@ pub struct Args {
     /// Requests in a second of flips, rolling and handover, which are sent whatever the answers do
     #[arg(long, default_value_t = 2000, value_parser = clap::value_parser!(u32).range(1..=100_000))]
     rate: u32,
+    /// Milliseconds from one restart of rolling, or successor of handover, to the next
+    #[arg(long, default_value_t = 1000, value_parser = clap::value_parser!(u64).range(1..=60_000))]
+    pause: u64,
     /// Threads or processes of each proxy; as many as there are cores if not given
     #[arg(long, value_parser = at_least_one)]
     workers: Option<usize>,
@@ -78,7 +81,12 @@ impl Args {
             workers,
             routes: vec![1, 100, 1000, 10_000],
             idle_connections: 10_000,
-            changes: Changes { rate: self.rate, connections: self.connections.into(), ..Changes::default() },
+            changes: Changes {
+                rate: self.rate,
+                connections: self.connections.into(),
+                pause: Duration::from_millis(self.pause),
+                ..Changes::default()
+            },
         };
         Ok(options)
     }

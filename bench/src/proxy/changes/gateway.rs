@@ -102,6 +102,9 @@ impl Gateway {
             {
                 return Ok(*pid);
             }
+            if self.pid != 0 && !procs::is_running(self.pid) {
+                bail!("it ended before anybody took over; {}", self.last_words());
+            }
             if began.elapsed() > LIMIT {
                 bail!("nobody took over; {}", self.last_words());
             }

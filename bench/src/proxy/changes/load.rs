@@ -209,3 +209,62 @@ impl Request {
         format!("{head}Content-Type: text/plain\r\nContent-Length: {length}\r\n\r\n{number}").into_bytes()
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use std::sync::atomic::AtomicU64;
+
+    use tokio::io::{AsyncReadExt, AsyncWriteExt};
+    use tokio::net::TcpListener;
+
+    use super::*;
+
+    /// Answers every third request with 503, and none of every fifth; how many there were.
+    async fn unreliable() -> (SocketAddr, Arc<AtomicU64>) {
+        let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+        let address = listener.local_addr().unwrap();
+        let asked = Arc::new(AtomicU64::new(0));
+        let count = Arc::clone(&asked);
+        tokio::spawn(async move {
+            while let Ok((mut stream, _)) = listener.accept().await {
+                let count = Arc::clone(&count);
+                tokio::spawn(async move {
+                    let mut request = [0; 4096];
+                    while stream.read(&mut request).await.is_ok_and(|read| read > 0) {
+                        let number = count.fetch_add(1, Ordering::Relaxed);
+                        let text = String::from_utf8_lossy(&request);
+                        if number % 5 == 4 {
+                            return;
+                        }
+                        let status = if number % 3 == 2 { 503 } else { 200 };
+                        let path = text.split(' ').nth(1).unwrap_or_default();
+                        let length = path.len();
+                        let head = format!("HTTP/1.1 {status} x\r\ncontent-length: {length}\r\n\r\n");
+                        stream.write_all(format!("{head}{path}").as_bytes()).await.unwrap();
+                    }
+                });
+            }
+        });
+        (address, asked)
+    }
+
+    #[tokio::test]
+    async fn every_request_is_sent_once_and_every_failure_is_told() {
+        let (address, asked) = unreliable().await;
+        let load = Load::start(address, 2000, 2, 1).unwrap();
+        while asked.load(Ordering::Relaxed) < 60 {
+            tokio::task::yield_now().await;
+        }
+        let seen = load.finish().await.unwrap();
+        assert_eq!(seen.requests, asked.load(Ordering::Relaxed));
+        let answered = seen.micros.len();
+        assert_eq!(answered + seen.reasons.values().sum::<u64>(), seen.requests);
+        // POST is answered with its path, which is not what was asked for.
+        for reason in
+            ["GET: read: closed before an answer", "GET: status: 503", "POST: answer: to another request"]
+        {
+            assert!(seen.reasons.contains_key(reason), "no {reason} in {:?}", seen.reasons);
+        }
+        assert!(answered > 0 && seen.connections > 2 && seen.posted.is_empty());
+    }
+}
