@@ -94,15 +94,10 @@ impl Cluster {
             if !(reused && again) {
                 return Err(self.failed(failed, is_whole, attempt));
             }
-            attempt.has_begun = matches!(failed, SendError::Reset(_));
-            lease = match Box::pin(member.pool.connect()).await {
-                Ok(lease) => lease,
-                Err(error) if attempt.has_begun => {
-                    let failed = SendError::Reset(error.into());
-                    return Err(self.failed(failed, is_whole, attempt));
-                }
-                Err(error) => return Err(self.unconnected(error, is_whole, attempt)),
-            };
+            attempt.has_begun = false;
+            // What may be sent again at all may be sent to somebody else.
+            let connected = Box::pin(member.pool.connect()).await;
+            lease = connected.map_err(|error| self.unconnected(error, is_whole, attempt))?;
         }
     }
 

@@ -6,9 +6,9 @@ use http::{Method, Response};
 use http_body_util::BodyExt;
 use trellis_core::error::Retry;
 use trellis_core::{codes, headers};
-use trellis_net::{Body, ServeOptions};
+use trellis_net::{Body, Cluster, ClusterOptions, ServeOptions};
 
-use crate::support::{closed, cluster, head, raw, request, say, server, text};
+use crate::support::{closed, cluster, endpoints, head, raw, request, say, server, text};
 
 const LONG: Duration = Duration::from_secs(10);
 const HELLO: &str = "HTTP/1.1 200 OK\r\ncontent-length: 5\r\n\r\nhello";
@@ -137,4 +137,37 @@ async fn an_answer_cut_short_is_an_error_and_its_connection_is_not_kept() {
     let answer = cluster.call(request(Method::GET, "/"), LONG).await.unwrap();
     assert!(answer.response.into_body().collect().await.is_err());
     assert_eq!(cluster.idle_connections(), 0);
+}
+
+/// A server that answers one request on one connection and is gone when the second comes.
+#[tokio::test]
+async fn an_idempotent_request_goes_elsewhere_when_its_kept_connection_breaks_and_nobody_is_left_there() {
+    let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await.unwrap();
+    let dying = listener.local_addr().unwrap();
+    let (die, death) = tokio::sync::oneshot::channel::<()>();
+    tokio::spawn(async move {
+        let (mut stream, _) = listener.accept().await.unwrap();
+        head(&mut stream).await;
+        say(&mut stream, HELLO).await;
+        death.await.unwrap();
+        drop(listener);
+        // Only now is the second request read, and nothing answered.
+        head(&mut stream).await;
+    });
+    let server = server(ServeOptions::default(), async |_| Response::new(Body::from("elsewhere"))).await;
+    let (set, watch) = tokio::sync::watch::channel(endpoints(&[dying]).borrow().clone());
+    let cluster = Cluster::new("svc".parse().unwrap(), &watch, ClusterOptions::default());
+    let answer = cluster.call(request(Method::GET, "/"), LONG).await.unwrap();
+    assert_eq!(text(answer.response).await, "hello");
+    die.send(()).unwrap();
+    while tokio::net::TcpStream::connect(dying).await.is_ok() {
+        tokio::task::yield_now().await;
+    }
+    let mut both = endpoints(&[dying, server.address]).borrow().as_ref().clone();
+    both.revision += 1;
+    set.send_replace(Arc::new(both));
+    for _ in 0..6 {
+        let answer = cluster.call(request(Method::GET, "/"), LONG).await.unwrap();
+        assert_eq!(text(answer.response).await, "elsewhere");
+    }
 }

@@ -168,6 +168,14 @@ impl Breaker {
         }
     }
 
+    /// Something else than a request has found that the instance works: an open breaker lets probes through at once,
+    /// whose outcome decides. It waits no longer than it must, and a check that is too kind opens no floodgate.
+    pub fn reconsider(&self) {
+        if unpack(self.inner.word.load(Ordering::Acquire)).1 == TRIPPED {
+            lock(&self.inner.tripped).until = None;
+        }
+    }
+
     /// Where it stands. An open breaker whose time is over is half-open, even if nobody has asked it yet.
     pub fn state(&self, now: Instant) -> State {
         let is_tripped = || unpack(self.inner.word.load(Ordering::Acquire)).1 == TRIPPED;

@@ -260,3 +260,22 @@ proptest! {
         }
     }
 }
+
+#[test]
+fn what_is_found_to_work_is_probed_at_once() {
+    let now = Instant::now();
+    let breaker = Breaker::new(BreakerOptions { failures: 1, successes: 1, ..BreakerOptions::default() });
+    breaker.reconsider();
+    assert_eq!(breaker.state(now), State::Closed);
+    breaker.record(breaker.admit(now).unwrap(), Outcome::Failure, now);
+    assert_eq!(breaker.state(now), State::Open);
+    breaker.reconsider();
+    assert_eq!(breaker.state(now), State::HalfOpen);
+    let probe = breaker.admit(now).unwrap();
+    assert!(breaker.admit(now).is_err(), "one probe at a time, as ever");
+    breaker.record(probe, Outcome::Failure, now);
+    assert_eq!(breaker.state(now), State::Open, "a probe that fails opens it anew");
+    breaker.reconsider();
+    breaker.record(breaker.admit(now).unwrap(), Outcome::Success, now);
+    assert_eq!(breaker.state(now), State::Closed);
+}

@@ -152,6 +152,10 @@ async fn watch(name: ServiceName, shared: Arc<Shared>, options: ClusterOptions, 
         let asked =
             timeout(health.timeout, ask::ask(&shared.endpoint, &health.question, &options.pool)).await;
         let answer = asked.unwrap_or_else(|_| Err("no answer in time".into()));
+        if answer.is_ok() {
+            // An instance that was gone for a moment need not wait for its breaker's whole time.
+            shared.breaker.reconsider();
+        }
         match state.observe(answer.is_ok()) {
             None => {}
             Some(Change::Up) => {
