@@ -35,11 +35,7 @@ impl<S> Framed<S> {
 }
 
 impl<S: AsyncRead> AsyncRead for Framed<S> {
-    fn poll_read(
-        self: Pin<&mut Self>,
-        cx: &mut Context<'_>,
-        out: &mut ReadBuf<'_>,
-    ) -> Poll<io::Result<()>> {
+    fn poll_read(self: Pin<&mut Self>, cx: &mut Context<'_>, out: &mut ReadBuf<'_>) -> Poll<io::Result<()>> {
         let mut this = self.project();
         while *this.vetted == 0 {
             match this.ended {

@@ -207,7 +207,8 @@ mod tests {
 
     #[test]
     fn a_window_has_a_largest_size() {
-        let settings = |value: u32| [PREFACE, &frame(4, 0, &[&[0, 4], &value.to_be_bytes()[..]].concat())].concat();
+        let settings =
+            |value: u32| [PREFACE, &frame(4, 0, &[&[0, 4], &value.to_be_bytes()[..]].concat())].concat();
         assert_eq!(feed(&settings(MAX_WINDOW), 5).1, Ok(()));
         assert_eq!(feed(&settings(MAX_WINDOW + 1), 5).1, Err(Malformed::Window));
     }
