@@ -4,10 +4,12 @@
 //! server outlives the test process, even one that is killed.
 
 mod daemon;
+mod gateway;
 mod http;
 mod kept;
 mod platform;
 mod postgres;
+mod program;
 mod programs;
 mod python;
 mod redis;
@@ -15,9 +17,11 @@ mod scratch;
 mod smtp;
 mod wait;
 
+pub use gateway::Gateway;
 pub use http::{Answer, Call, Http};
 pub use platform::{ModuleProcess, Platform, PlatformOptions};
 pub use postgres::Postgres;
+pub use program::Program;
 pub use python::python;
 pub use redis::Redis;
 pub use smtp::{Mail, SmtpSink};

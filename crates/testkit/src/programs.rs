@@ -18,6 +18,19 @@ pub(crate) fn find(name: &str, places: &[PathBuf], package: &str) -> anyhow::Res
         .ok_or_else(|| anyhow!("this test needs the program `{name}`; install it: apt-get install {package}"))
 }
 
+/// Cargo puts the programs into the folder above that of the tests.
+pub(crate) fn trellis() -> anyhow::Result<PathBuf> {
+    let test = std::env::current_exe()?;
+    let folder = test.ancestors().nth(2).context("the test program is not in a folder of cargo's")?;
+    let program = folder.join("trellis");
+    anyhow::ensure!(
+        program.is_file(),
+        "{} is missing; build what this test runs: cargo build -p trellis -p shop",
+        program.display()
+    );
+    Ok(program)
+}
+
 /// A variable of the test's own environment.
 #[expect(clippy::disallowed_methods, reason = "this runs in tests, which are an outermost layer")]
 pub(crate) fn variable(name: &str) -> Option<OsString> {

@@ -2,7 +2,7 @@
 
 use std::fs::File;
 use std::io::{BufRead, BufReader, Read};
-use std::path::{Path, PathBuf};
+use std::path::Path;
 use std::process::{ChildStdout, ExitStatus, Stdio};
 use std::time::Duration;
 
@@ -43,7 +43,7 @@ impl Run {
         log: &Path,
     ) -> anyhow::Result<(Self, Readiness)> {
         let log = File::options().create(true).append(true).open(log).context("the log cannot be written")?;
-        let mut command = kept::command(&program()?.into(), Some(Signal::TERM), None)?;
+        let mut command = kept::command(&programs::trellis()?.into(), Some(Signal::TERM), None)?;
         command
             .arg("up")
             .arg("--file")
@@ -97,19 +97,6 @@ impl Run {
         self.process.signal(Signal::KILL);
         self.process.wait(Duration::from_secs(5));
     }
-}
-
-/// Cargo puts the programs into the folder above that of the tests.
-fn program() -> anyhow::Result<PathBuf> {
-    let test = std::env::current_exe()?;
-    let folder = test.ancestors().nth(2).context("the test program is not in a folder of cargo's")?;
-    let program = folder.join("trellis");
-    anyhow::ensure!(
-        program.is_file(),
-        "{} is missing; build what this test runs: cargo build -p trellis -p shop",
-        program.display()
-    );
-    Ok(program)
 }
 
 /// Reads on afterwards, as a full pipe would hold the platform up.
