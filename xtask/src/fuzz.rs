@@ -35,7 +35,11 @@ pub(crate) fn run(workspace: &Workspace, args: &Args) -> anyhow::Result<()> {
         cargo
             .current_dir(workspace.root.join("fuzz"))
             .args(["fuzz", "run", "--sanitizer", "none", target, "--"])
-            .args([format!("-max_total_time={}", args.seconds), "-timeout=10".into(), "-rss_limit_mb=2048".into()]);
+            .args([
+                format!("-max_total_time={}", args.seconds),
+                "-timeout=10".into(),
+                "-rss_limit_mb=2048".into(),
+            ]);
         command::say(&format!("fuzzing {target} for {} s", args.seconds));
         let status = cargo.status().context("cargo cannot be run")?;
         if !status.success() {

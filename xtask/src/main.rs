@@ -5,6 +5,7 @@ mod command;
 #[cfg(test)]
 mod docs;
 mod fuzz;
+mod interop;
 mod peers;
 #[cfg(test)]
 mod rules;
@@ -30,7 +31,7 @@ struct Cli {
 #[derive(Subcommand)]
 enum Task {
     Up(up::Args),
-    /// Installs what the tests need and is missing: PostgreSQL, Redis, Python
+    /// Installs what the tests need and is missing: PostgreSQL, Redis, Python with grpcio
     #[command(after_help = setup::HELP)]
     Setup,
     Test(test::Args),
@@ -53,7 +54,7 @@ fn run(task: Task) -> anyhow::Result<()> {
     let workspace = Workspace::find()?;
     match task {
         Task::Up(args) => up::run(&workspace, &args),
-        Task::Setup => setup::run(),
+        Task::Setup => setup::run(&workspace),
         Task::Test(args) => test::run(&workspace, &args),
         Task::Bench(args) => bench::bench(&workspace, &args),
         Task::Chaos(args) => bench::chaos(&workspace, &args),

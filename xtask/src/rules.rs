@@ -48,6 +48,7 @@ const ALLOWED: &[(&str, &[&str])] = &[
     // Around the product: these see it from outside.
     ("trellis-testkit", &["trellis-core"]),
     ("trellis-bench", &[]),
+    ("trellis-interop", &[]),
     ("xtask", &[]),
 ];
 

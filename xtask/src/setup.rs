@@ -6,11 +6,14 @@ use std::process::Command;
 use anyhow::{Context, Result, bail};
 
 use crate::command;
+use crate::interop;
+use crate::workspace::Workspace;
 
 pub(crate) const HELP: &str = "\
 The tests start their own PostgreSQL and Redis on free ports; only the programs have to be there.
 As root, or where sudo asks for no password, missing Debian packages are installed. Elsewhere the command to
-type is shown. When nothing is missing this does nothing.";
+type is shown. grpcio, which gRPC is tried with, comes from PyPI into an environment below cargo's target folder. When
+nothing is missing this does nothing.";
 
 /// A program that is started here, and the Debian package that has it.
 pub(crate) struct Need {
@@ -26,9 +29,10 @@ const NEEDS: [Need; 3] = [
     Need { program: "python3", package: "python3", folders: &[] },
 ];
 
-pub(crate) fn run() -> Result<()> {
+pub(crate) fn run(workspace: &Workspace) -> Result<()> {
     check_rust()?;
-    provide(&NEEDS)
+    provide(&NEEDS)?;
+    interop::set_up(workspace)
 }
 
 /// Installs those programs that are missing.

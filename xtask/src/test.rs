@@ -40,7 +40,7 @@ pub(crate) fn run(workspace: &Workspace, args: &Args) -> Result<()> {
         }
         command
     };
-    let mut steps = vec![Step::new("set-up", setup::run)];
+    let mut steps = vec![Step::new("set-up", || setup::run(workspace))];
     if !fast {
         steps.push(Step::new("format", || execute(&mut workspace_cargo(&["fmt", "--all", "--check"]))));
         steps.push(Step::new("lint", || {
