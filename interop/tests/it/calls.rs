@@ -25,8 +25,8 @@ const RESPONSE: i32 = 314_159;
 const REQUESTS: [usize; 4] = [27_182, 8, 1_828, 45_904];
 pub(crate) const RESPONSES: [i32; 4] = [31_415, 9, 2_653, 58_979];
 
-pub(crate) fn payload(size: usize) -> Option<Payload> {
-    Some(Payload { body: vec![0; size] })
+fn payload(size: usize) -> Payload {
+    Payload { body: vec![0; size] }
 }
 
 /// Asks for responses of these sizes, each after so many microseconds.
@@ -37,7 +37,8 @@ pub(crate) fn asked(responses: &[(i32, i32)]) -> StreamingOutputCallRequest {
 }
 
 pub(crate) fn size(response: &StreamingOutputCallResponse) -> i32 {
-    response.payload.as_ref().map_or(0, |payload| payload.body.len() as i32)
+    let length = response.payload.as_ref().map_or(0, |payload| payload.body.len());
+    i32::try_from(length).unwrap_or(i32::MAX)
 }
 
 /// Requests that are sent when the test says so.
@@ -56,14 +57,15 @@ async fn empty_unary(world: &World) -> Result<()> {
 }
 
 async fn large_unary(world: &World) -> Result<()> {
-    let request = SimpleRequest { response_size: RESPONSE, payload: payload(REQUEST), response_status: None };
+    let request =
+        SimpleRequest { response_size: RESPONSE, payload: Some(payload(REQUEST)), response_status: None };
     let answer = world.tonic().await?.unary_call(request).await?.into_inner();
-    assert!(answer.payload == payload(RESPONSE as usize));
+    assert!(answer.payload == Some(payload(RESPONSE as usize)));
     Ok(())
 }
 
 async fn client_streaming(world: &World) -> Result<()> {
-    let requests = REQUESTS.map(|size| StreamingInputCallRequest { payload: payload(size) });
+    let requests = REQUESTS.map(|size| StreamingInputCallRequest { payload: Some(payload(size)) });
     let answer = world.tonic().await?.streaming_input_call(stream::iter(requests)).await?.into_inner();
     assert_eq!(answer.aggregated_payload_size as usize, REQUESTS.iter().sum::<usize>());
     Ok(())
@@ -82,7 +84,7 @@ async fn ping_pong(world: &World) -> Result<()> {
     let (sender, requests) = requests();
     let ask = |i: usize| {
         let request = asked(&[(RESPONSES[i], 0)]);
-        sender.send(StreamingOutputCallRequest { payload: payload(REQUESTS[i]), ..request })
+        sender.send(StreamingOutputCallRequest { payload: Some(payload(REQUESTS[i])), ..request })
     };
     ask(0).await?;
     let mut answers = world.tonic().await?.full_duplex_call(requests).await?.into_inner();

@@ -4,6 +4,7 @@ use std::time::Duration;
 
 use anyhow::{Context, Result};
 use futures_util::stream;
+use tokio::runtime::Builder;
 use tonic::Code;
 
 use crate::calls::{RESPONSES, asked, requests, size};
@@ -20,12 +21,23 @@ async fn cancel_after_begin(world: &World) -> Result<()> {
     }
 }
 
+/// A call of tonic's whose answers are dropped still sends its requests, to their end. It is cancelled by a client that
+/// goes away with all that it has.
 async fn cancel_after_first_response(world: &World) -> Result<()> {
+    let away = Builder::new_multi_thread().worker_threads(1).enable_all().build()?;
     let (sender, requests) = requests();
     sender.send(asked(&[(RESPONSES[0], 0)])).await?;
-    let mut answers = world.tonic().await?.full_duplex_call(requests).await?.into_inner();
-    assert_eq!(size(&answers.message().await?.context("an answer")?), RESPONSES[0]);
-    drop(answers);
+    let client = world.tonic();
+    let begun = away.spawn(async {
+        let mut answers = client.await?.full_duplex_call(requests).await?.into_inner();
+        let first = answers.message().await?.context("an answer")?;
+        anyhow::Ok((first, answers))
+    });
+    let (first, _answers) = begun.await??;
+    assert_eq!(size(&first), RESPONSES[0]);
+    away.shutdown_background();
+    // Until then the requests may not end.
+    sender.closed().await;
     Ok(())
 }
 

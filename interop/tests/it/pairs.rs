@@ -101,12 +101,13 @@ impl World {
     }
 
     /// tonic's client.
-    pub(crate) async fn tonic(&self) -> Result<TestServiceClient<Channel>> {
-        Ok(TestServiceClient::new(self.channel().await?))
+    pub(crate) fn tonic(&self) -> impl Future<Output = Result<TestServiceClient<Channel>>> + Send + use<> {
+        let channel = self.channel();
+        async { Ok(TestServiceClient::new(channel.await?)) }
     }
 
-    pub(crate) async fn channel(&self) -> Result<Channel> {
-        connect(&self.gateway).await
+    pub(crate) fn channel(&self) -> impl Future<Output = Result<Channel>> + Send + use<> {
+        connect(&self.gateway)
     }
 
     /// Runs this case with grpcio's client.
@@ -142,6 +143,7 @@ pub(crate) fn manifest(address: &str) -> String {
     )
 }
 
-pub(crate) async fn connect(gateway: &Gateway) -> Result<Channel> {
-    Ok(Endpoint::from_shared(gateway.url().to_owned())?.connect().await?)
+pub(crate) fn connect(gateway: &Gateway) -> impl Future<Output = Result<Channel>> + Send + use<> {
+    let url = gateway.url().to_owned();
+    async { Ok(Endpoint::from_shared(url)?.connect().await?) }
 }

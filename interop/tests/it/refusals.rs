@@ -60,7 +60,7 @@ async fn raw(channel: Channel, url: &str) -> Result<http::Response<Body>> {
 async fn a_server_that_is_late_exceeds_the_deadline_of_the_route() -> Result<()> {
     let world = World::new(server::start().await?).await?;
     let late = world.tonic().await?.streaming_output_call(asked(&[(1, 60_000_000)])).await;
-    let status = late.err().expect("a status");
+    let status = late.expect_err("it is late");
     assert_eq!(status.code(), Code::DeadlineExceeded, "{status}");
     assert!(status.message().contains("TRL1006"), "{status}");
     Ok(())

@@ -7,12 +7,12 @@ use std::time::Duration;
 
 use anyhow::Result;
 use axum::body::Body;
-use axum::extract::Request;
-use axum::middleware::{Next, from_fn};
+use axum::extract::{Request, State};
+use axum::middleware::{Next, from_fn_with_state};
 use axum::response::Response;
 use futures_util::stream::{self, BoxStream};
 use futures_util::{StreamExt, TryStreamExt};
-use http::{HeaderName, HeaderValue};
+use http::HeaderName;
 use http_body::Frame;
 use http_body_util::BodyExt;
 use tokio::net::TcpListener;
@@ -28,14 +28,15 @@ use crate::proto::{
 
 const ECHO_INITIAL: HeaderName = HeaderName::from_static("x-grpc-test-echo-initial");
 const ECHO_TRAILING: HeaderName = HeaderName::from_static("x-grpc-test-echo-trailing-bin");
+const GRPC_STATUS: HeaderName = HeaderName::from_static("grpc-status");
 
 /// Starts the server.
 pub(crate) async fn start() -> Result<Server> {
     let listener = TcpListener::bind("127.0.0.1:0").await?;
     let address = listener.local_addr()?.to_string();
     let seen = Arc::new(Seen::default());
-    let service = Routes::new(TestServiceServer::new(Service(seen.clone())));
-    let router = service.into_axum_router().layer(from_fn(echo));
+    let service = Routes::new(TestServiceServer::new(Service));
+    let router = service.into_axum_router().layer(from_fn_with_state(seen.clone(), watch));
     let task = tokio::spawn(async move {
         // It runs until the test ends.
         let _ = axum::serve(listener, router).await;
@@ -43,31 +44,31 @@ pub(crate) async fn start() -> Result<Server> {
     Ok(Server { address, seen, task })
 }
 
-/// Sends back the metadata that ask for it; tonic has no trailers of a method's own for calls that go well.
-async fn echo(request: Request, next: Next) -> Response {
+/// Looks at a call from outside, since tonic ends the requests of one that is cancelled as if they were all there. Sends
+/// back the metadata that ask for it; tonic has no trailers of a method's own for calls that go well.
+async fn watch(State(seen): State<Arc<Seen>>, request: Request, next: Next) -> Response {
+    let mut open = Open::begin(seen);
     let initial = request.headers().get(ECHO_INITIAL).cloned();
     let trailing = request.headers().get(ECHO_TRAILING).cloned();
     let mut response = next.run(request).await;
+    // An answer without a body ends here.
+    if response.headers().contains_key(GRPC_STATUS) {
+        open.end();
+    }
     if let Some(value) = initial {
         response.headers_mut().insert(ECHO_INITIAL, value);
     }
-    match trailing {
-        Some(value) => response.map(|body| Body::new(body.map_frame(move |frame| with(frame, &value)))),
-        None => response,
-    }
+    response.map(|body| {
+        Body::new(body.map_frame(move |frame| match frame.into_trailers() {
+            Ok(mut trailers) => {
+                open.end();
+                trailers.extend(trailing.clone().map(|value| (ECHO_TRAILING, value)));
+                Frame::trailers(trailers)
+            }
+            Err(data) => data,
+        }))
+    })
 }
-
-fn with<D>(frame: Frame<D>, value: &HeaderValue) -> Frame<D> {
-    match frame.into_trailers() {
-        Ok(mut trailers) => {
-            trailers.insert(ECHO_TRAILING, value.clone());
-            Frame::trailers(trailers)
-        }
-        Err(data) => data,
-    }
-}
-
-struct Service(Arc<Seen>);
 
 /// A call that was cancelled if it is dropped before it has ended.
 struct Open {
@@ -75,14 +76,12 @@ struct Open {
     has_ended: bool,
 }
 
-impl Service {
-    fn begin(&self) -> Open {
-        self.0.begin();
-        Open { seen: self.0.clone(), has_ended: false }
-    }
-}
-
 impl Open {
+    fn begin(seen: Arc<Seen>) -> Self {
+        seen.begin();
+        Self { seen, has_ended: false }
+    }
+
     fn end(&mut self) {
         self.has_ended = true;
     }
@@ -96,6 +95,8 @@ impl Drop for Open {
     }
 }
 
+struct Service;
+
 type Responses = BoxStream<'static, Result<StreamingOutputCallResponse, Status>>;
 
 #[tonic::async_trait]
@@ -104,7 +105,6 @@ impl TestService for Service {
     type FullDuplexCallStream = Responses;
 
     async fn empty_call(&self, _: tonic::Request<Empty>) -> Result<tonic::Response<Empty>, Status> {
-        self.begin().end();
         Ok(tonic::Response::new(Empty {}))
     }
 
@@ -112,7 +112,6 @@ impl TestService for Service {
         &self,
         request: tonic::Request<SimpleRequest>,
     ) -> Result<tonic::Response<SimpleResponse>, Status> {
-        self.begin().end();
         let request = request.into_inner();
         check(request.response_status)?;
         Ok(tonic::Response::new(SimpleResponse { payload: Some(payload(request.response_size)) }))
@@ -123,7 +122,7 @@ impl TestService for Service {
         request: tonic::Request<StreamingOutputCallRequest>,
     ) -> Result<tonic::Response<Responses>, Status> {
         let requests = stream::iter([Ok(request.into_inner())]).boxed();
-        let mut responses = responses(self.begin(), requests).peekable();
+        let mut responses = responses(requests).peekable();
         Pin::new(&mut responses).peek().await;
         Ok(tonic::Response::new(responses.boxed()))
     }
@@ -132,36 +131,31 @@ impl TestService for Service {
         &self,
         request: tonic::Request<Streaming<StreamingInputCallRequest>>,
     ) -> Result<tonic::Response<StreamingInputCallResponse>, Status> {
-        let mut open = self.begin();
         let mut requests = request.into_inner();
-        let mut aggregated_payload_size = 0;
+        let mut total = 0;
         while let Some(request) = requests.try_next().await? {
-            aggregated_payload_size += request.payload.map_or(0, |payload| payload.body.len()) as i32;
+            total += request.payload.map_or(0, |payload| payload.body.len());
         }
-        open.end();
-        Ok(tonic::Response::new(StreamingInputCallResponse { aggregated_payload_size }))
+        let total = i32::try_from(total).map_err(|error| Status::out_of_range(error.to_string()))?;
+        Ok(tonic::Response::new(StreamingInputCallResponse { aggregated_payload_size: total }))
     }
 
     async fn full_duplex_call(
         &self,
         request: tonic::Request<Streaming<StreamingOutputCallRequest>>,
     ) -> Result<tonic::Response<Responses>, Status> {
-        Ok(tonic::Response::new(responses(self.begin(), request.into_inner().boxed())))
+        Ok(tonic::Response::new(responses(request.into_inner().boxed())))
     }
 }
 
 /// A call with responses, and those that it still has to give before it looks at the next request.
 struct Dialogue {
-    open: Open,
     requests: BoxStream<'static, Result<StreamingOutputCallRequest, Status>>,
     due: VecDeque<ResponseParameters>,
 }
 
-fn responses(
-    open: Open,
-    requests: BoxStream<'static, Result<StreamingOutputCallRequest, Status>>,
-) -> Responses {
-    stream::try_unfold(Dialogue { open, requests, due: VecDeque::new() }, Dialogue::next).boxed()
+fn responses(requests: BoxStream<'static, Result<StreamingOutputCallRequest, Status>>) -> Responses {
+    stream::try_unfold(Dialogue { requests, due: VecDeque::new() }, Dialogue::next).boxed()
 }
 
 impl Dialogue {
@@ -174,10 +168,9 @@ impl Dialogue {
                 return Ok(Some((StreamingOutputCallResponse { payload: Some(payload(asked.size)) }, self)));
             }
             let Some(request) = self.requests.try_next().await? else {
-                self.open.end();
                 return Ok(None);
             };
-            check(request.response_status).inspect_err(|_| self.open.end())?;
+            check(request.response_status)?;
             self.due.extend(request.response_parameters);
         }
     }

@@ -4,16 +4,13 @@ use std::time::Duration;
 
 use http::header::{CONTENT_TYPE, HOST, TE};
 use http::uri::{Authority, PathAndQuery, Scheme};
-use http::{HeaderName, HeaderValue, Request, Uri, Version};
+use http::{HeaderValue, Request, Uri, Version};
 use trellis_core::error::Result;
 use trellis_core::{Error, codes, headers};
-use trellis_resilience::Deadline;
 
 use super::members::Member;
 use crate::Outgoing;
 use crate::client::Protocol;
-
-const GRPC_TIMEOUT: HeaderName = HeaderName::from_static("grpc-timeout");
 
 /// Addresses `request` to `member`, under the name `host` if there is one, and says how much time is left for it.
 pub(super) fn address(
@@ -49,14 +46,10 @@ pub(super) fn address(
             }
         }
     }
+    // `grpc-timeout` stays what the caller says: it bounds the whole call, `left` the wait for its answer to begin.
     // What is left of the last millisecond is not nothing: 0 would say that the time is over.
     let millis = (left.as_millis() as u64).max(u64::from(!left.is_zero()));
     request.headers_mut().insert(headers::TIMEOUT_MS, HeaderValue::from(millis));
-    if is_grpc(request)
-        && let Ok(value) = HeaderValue::try_from(Deadline::grpc_value(left))
-    {
-        request.headers_mut().insert(GRPC_TIMEOUT, value);
-    }
     Ok(())
 }
 

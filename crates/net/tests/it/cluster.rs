@@ -2,10 +2,11 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicU32, Ordering};
 use std::time::Duration;
 
-use http::{Method, Response};
+use http::{HeaderName, Method, Response};
 use http_body_util::BodyExt;
 use trellis_core::error::Retry;
 use trellis_core::{codes, headers};
+use trellis_net::client::Protocol;
 use trellis_net::{Body, Cluster, ClusterOptions, ServeOptions};
 
 use crate::support::{closed, cluster, endpoints, head, raw, request, say, server, text};
@@ -27,6 +28,30 @@ async fn a_connection_is_kept_and_the_deadline_is_sent_on() {
         assert_eq!(answer.instance.as_str(), "i-0");
         assert_eq!(text(answer.response).await, "GET /a?b=c");
         assert_eq!(cluster.idle_connections(), 1);
+    }
+}
+
+#[tokio::test]
+async fn a_call_of_grpc_says_te_and_keeps_its_own_deadline() {
+    let server = server(ServeOptions::default(), async |request| {
+        let header =
+            |name| request.headers().get(name).map_or("-", |value| value.to_str().unwrap()).to_owned();
+        Response::new(Body::from(format!("{} {}", header("te"), header("grpc-timeout"))))
+    })
+    .await;
+    let mut options = ClusterOptions::default();
+    options.pool.protocol = Protocol::Http2;
+    let cluster = Cluster::new("svc".parse().unwrap(), &endpoints(&[server.address]), options);
+    for (media_type, timeout, wanted) in [
+        ("application/grpc", None, "trailers -"),
+        ("application/grpc+proto", Some("90S"), "trailers 90S"),
+        ("application/json", None, "- -"),
+    ] {
+        let mut call = request(Method::POST, "/");
+        call.headers_mut().insert("content-type", media_type.parse().unwrap());
+        call.headers_mut()
+            .extend(timeout.map(|value| (HeaderName::from_static("grpc-timeout"), value.parse().unwrap())));
+        assert_eq!(text(cluster.call(call, LONG).await.unwrap().response).await, wanted, "{media_type}");
     }
 }
 
