@@ -104,7 +104,7 @@ mod tests {
     #[tokio::test]
     async fn bytes_go_both_ways_and_a_closed_half_leaves_the_other_open() {
         let ((mut client, a), (b, mut server)) = (duplex(64), duplex(64));
-        let carried = tokio::spawn(carry(a, b, Duration::from_secs(60)));
+        let carried = tokio::spawn(carry(a, b, Duration::from_mins(1)));
         client.write_all(b"hello").await.unwrap();
         client.shutdown().await.unwrap();
         let mut heard = String::new();
