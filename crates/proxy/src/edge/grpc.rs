@@ -62,7 +62,7 @@ fn status(http: u16) -> Status {
         400 | 500 => Status::Internal,
         401 => Status::Unauthenticated,
         403 => Status::PermissionDenied,
-        404 | 405 => Status::Unimplemented,
+        404 | 405 | 501 => Status::Unimplemented,
         408 | 504 => Status::DeadlineExceeded,
         413 | 429 | 431 => Status::ResourceExhausted,
         415 | 422 => Status::InvalidArgument,

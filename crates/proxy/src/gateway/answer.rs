@@ -47,21 +47,22 @@ pub(super) async fn answer(
         let passage = Passage { worker: &worker, live: &live, client: &client, incoming: &incoming };
         passage.route(Request::from_parts(head, content), &mut finish, &mut record).await
     };
-    let is_problem = answer.is_err();
+    // A refusal in the words of gRPC is an answer of 200; what it would have been is what counts.
+    let refused = answer.as_ref().err().map(|refusal| refusal.error.status());
     let mut response = answer.unwrap_or_else(|refusal| {
         record.failed(refusal.error.code());
         refusal.report(&incoming);
         if is_grpc { refusal.trailers() } else { refusal.document(&incoming, version) }
     });
     if let Some(index) = record.route {
-        finish.apply(&live.table.routes[index], &mut response, is_problem);
+        finish.apply(&live.table.routes[index], &mut response, refused.is_some());
     }
     // What came after the request was not looked at, so the connection ends with it.
     if hides_the_rest && !matches!(response.body(), Content::Switched(_)) {
         close(&mut response, version);
     }
     response.headers_mut().insert(REQUEST_ID, incoming.request_id);
-    record.status = response.status().as_u16();
+    record.status = refused.unwrap_or(response.status().as_u16());
     response.map(|content| Answered::new(content, record))
 }
 
