@@ -165,7 +165,8 @@ impl<H: Handler> Connection<'_, H> {
         // is told with the next answer, and only who asks for nothing for a while is closed upon.
         let linger = builders.linger;
         let mut lingering: Option<Pin<Box<Sleep>>> = None;
-        run(connection, place, move |connection, cx| {
+        // Apart, so that what waits for years has no room for what it might have been instead.
+        run(Box::pin(connection), place, move |connection, cx| {
             client.finish();
             let sleep = lingering.get_or_insert_with(|| Box::pin(sleep(linger)));
             let over = linger.is_zero() || sleep.as_mut().poll(cx).is_ready();
@@ -186,7 +187,8 @@ impl<H: Handler> Connection<'_, H> {
             handler.handle(request, Arc::clone(&client)).map(Ok::<_, Infallible>)
         });
         let connection = builders.http2.serve_connection(TokioIo::new(Framed::new(stream)), service);
-        run(connection, place, |connection, _| {
+        // Apart, so that what waits for years has no room for what it might have been instead.
+        run(Box::pin(connection), place, |connection, _| {
             connection.graceful_shutdown();
             true
         })
@@ -219,14 +221,13 @@ impl<F: Future<Output = Response<B>>, B> Future for Finishing<F> {
 /// Runs a connection to its end, which comes earlier when we stop: then `finish` is called until it says that it has
 /// told the connection.
 async fn run<C>(
-    connection: C,
+    mut connection: Pin<Box<C>>,
     mut place: Place,
     mut finish: impl FnMut(Pin<&mut C>, &mut Context<'_>) -> bool,
 ) -> Result<(), BoxError>
 where
     C: Future<Output = Result<(), hyper::Error>>,
 {
-    let mut connection = pin!(connection);
     let mut told = false;
     poll_fn(|cx| {
         match place.wanted(cx) {

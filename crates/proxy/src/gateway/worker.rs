@@ -121,7 +121,8 @@ impl Handler for Door {
         request: Request<Incoming>,
         client: Arc<Client>,
     ) -> impl Future<Output = Response<Answered>> + Send + use<> {
-        answer(Arc::clone(&self.0), request, client)
+        // The server keeps room for a future in every connection, and moves it about: a pointer, then.
+        Box::pin(answer(Arc::clone(&self.0), request, client))
     }
 }
 
