@@ -2,7 +2,7 @@
 
 use std::io;
 use std::pin::Pin;
-use std::task::{Context, Poll};
+use std::task::{Context, Poll, ready};
 
 use pin_project_lite::pin_project;
 use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
@@ -45,6 +45,20 @@ impl Prefix {
 impl<S> Prefixed<S> {
     pub(crate) fn new(stream: S, prefix: Prefix) -> Self {
         Self { stream, prefix }
+    }
+
+    /// Waits for the next bytes and keeps them: whether there are any, which there are not at the end.
+    pub(crate) fn poll_fill(&mut self, cx: &mut Context<'_>) -> Poll<io::Result<bool>>
+    where
+        S: AsyncRead + Unpin,
+    {
+        let Self { stream, prefix } = self;
+        if prefix.from == prefix.to {
+            let mut buffer = ReadBuf::new(&mut prefix.bytes);
+            ready!(Pin::new(stream).poll_read(cx, &mut buffer))?;
+            (prefix.from, prefix.to) = (0, buffer.filled().len());
+        }
+        Poll::Ready(Ok(prefix.to > 0))
     }
 }
 

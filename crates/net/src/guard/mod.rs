@@ -15,6 +15,7 @@ mod tests;
 use std::future::Future as _;
 use std::io;
 use std::pin::Pin;
+use std::sync::Arc;
 use std::task::{Context, Poll, ready};
 use std::time::Duration;
 
@@ -22,6 +23,8 @@ use pin_project_lite::pin_project;
 use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
 use tokio::time::{Instant, Sleep, sleep};
 use tracing::debug;
+
+use crate::serve::Client;
 
 pub(crate) use framed::Framed;
 pub(crate) use scan::{Expects, Scanner};
@@ -70,6 +73,7 @@ pin_project! {
         scanner: Scanner,
         patience: Patience,
         waiting: Waiting,
+        client: Arc<Client>,
     }
 }
 
@@ -96,8 +100,13 @@ struct Waiting {
 }
 
 impl<S> Guarded<S> {
-    pub(crate) fn new(stream: S, max_head: usize, patience: Patience) -> Self {
-        Self { stream, scanner: Scanner::new(max_head), patience, waiting: Waiting::default() }
+    /// `client` hears whether anything is under way.
+    pub(crate) fn new(stream: S, max_head: usize, patience: Patience, client: Arc<Client>) -> Self {
+        Self { stream, scanner: Scanner::new(max_head), patience, waiting: Waiting::default(), client }
+    }
+
+    pub(crate) fn into_inner(self) -> S {
+        self.stream
     }
 }
 
@@ -149,6 +158,7 @@ impl<S: AsyncRead> AsyncRead for Guarded<S> {
             buffer.set_filled(before);
             buffer.put_slice(&REFUSED[..REFUSED.len().min(buffer.remaining())]);
         }
+        this.client.activity().read(!this.scanner.is_between());
         this.waiting.got_some(this.scanner.expects());
         Poll::Ready(Ok(()))
     }
@@ -156,7 +166,10 @@ impl<S: AsyncRead> AsyncRead for Guarded<S> {
 
 impl<S: AsyncWrite> AsyncWrite for Guarded<S> {
     fn poll_write(self: Pin<&mut Self>, cx: &mut Context<'_>, bytes: &[u8]) -> Poll<io::Result<usize>> {
-        self.project().stream.poll_write(cx, bytes)
+        let this = self.project();
+        let written = this.stream.poll_write(cx, bytes);
+        this.client.activity().written(written.is_pending());
+        written
     }
 
     fn poll_flush(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
@@ -172,10 +185,12 @@ impl<S: AsyncWrite> AsyncWrite for Guarded<S> {
         cx: &mut Context<'_>,
         parts: &[io::IoSlice<'_>],
     ) -> Poll<io::Result<usize>> {
-        let stream = self.project().stream;
+        let this = self.project();
         let total: usize = parts.iter().map(|part| part.len()).sum();
         if total > SMALL {
-            return stream.poll_write_vectored(cx, parts);
+            let written = this.stream.poll_write_vectored(cx, parts);
+            this.client.activity().written(written.is_pending());
+            return written;
         }
         // The usual answer is a short head and a short body: to put them together costs less than what the kernel takes
         // for two pieces.
@@ -184,7 +199,9 @@ impl<S: AsyncWrite> AsyncWrite for Guarded<S> {
             whole[at..at + part.len()].copy_from_slice(part);
             at += part.len();
         }
-        stream.poll_write(cx, &whole[..total])
+        let written = this.stream.poll_write(cx, &whole[..total]);
+        this.client.activity().written(written.is_pending());
+        written
     }
 
     fn is_write_vectored(&self) -> bool {

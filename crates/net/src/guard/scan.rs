@@ -58,6 +58,11 @@ impl Scanner {
         }
     }
 
+    /// Whether whatever has begun is complete, so that a new scanner would go on as well.
+    pub(crate) fn is_between(&self) -> bool {
+        matches!(self.state, State::Head) && self.pending.is_empty()
+    }
+
     /// Looks at the next bytes. After a refusal there is no way back.
     pub(crate) fn scan(&mut self, mut bytes: &[u8]) -> Result<(), Ambiguity> {
         while !bytes.is_empty() {

@@ -9,6 +9,8 @@ use std::task::{Context, Poll};
 
 use tokio::time::{Instant, Sleep};
 
+use super::Activity;
+
 /// What is known of a client's connection.
 #[derive(Debug)]
 pub struct Client {
@@ -16,6 +18,8 @@ pub struct Client {
     pub peer: SocketAddr,
     /// The connection is over TLS.
     pub secure: bool,
+    /// Of HTTP/1.1.
+    activity: Activity,
     /// No request is taken after the next.
     finishing: AtomicBool,
     /// A timer that was used and may be used again.
@@ -32,7 +36,22 @@ pub struct Alarm {
 
 impl Client {
     pub(super) fn new(peer: SocketAddr, secure: bool) -> Self {
-        Self { peer, secure, finishing: AtomicBool::new(false), timer: Mutex::default() }
+        Self {
+            peer,
+            secure,
+            activity: Activity::default(),
+            finishing: AtomicBool::new(false),
+            timer: Mutex::default(),
+        }
+    }
+
+    pub(crate) fn activity(&self) -> &Activity {
+        &self.activity
+    }
+
+    /// Lets go of what only requests need.
+    pub(super) fn let_go(&self) {
+        *self.timer.lock().unwrap_or_else(PoisonError::into_inner) = None;
     }
 
     pub(super) fn finish(&self) {

@@ -4,36 +4,37 @@ use std::convert::Infallible;
 use std::future::{Future, poll_fn};
 use std::pin::{Pin, pin};
 use std::sync::Arc;
-use std::task::{Context, Poll, ready};
+use std::task::{Context, Poll};
 use std::time::Duration;
 
 use futures_util::FutureExt as _;
-use http::header::CONNECTION;
-use http::{HeaderValue, Request, Response, StatusCode};
+use http::Request;
 use hyper::body::Incoming;
 use hyper::server::conn::{http1, http2};
 use hyper::service::service_fn;
 use hyper_util::rt::{TokioExecutor, TokioIo, TokioTimer};
-use pin_project_lite::pin_project;
 use tokio::io::{AsyncRead, AsyncReadExt, AsyncWrite};
-use tokio::time::{Sleep, sleep, timeout};
+use tokio::time::timeout;
 use tracing::debug;
 
 use super::accept::Accepted;
 use super::drain::{Drain, Place, Wanted};
+use super::http1::Http1;
 use super::{Client, Handler, ServeOptions, Server};
 use crate::BoxError;
-use crate::guard::{Framed, Guarded, Patience};
+use crate::guard::{Framed, Patience};
 use crate::prefixed::{Prefix, Prefixed};
 use crate::tls::ALPN_H2;
 
 /// What a connection needs of the settings, made once.
 pub(super) struct Builders {
-    http1: http1::Builder,
+    pub(super) http1: http1::Builder,
     http2: http2::Builder<TokioExecutor>,
-    max_head: usize,
-    patience: Patience,
-    linger: Duration,
+    pub(super) max_head: usize,
+    pub(super) patience: Patience,
+    pub(super) linger: Duration,
+    pub(super) idle_timeout: Duration,
+    pub(super) park_after: Duration,
 }
 
 /// What an HTTP/2 client begins with (RFC 9113, section 3.4).
@@ -66,7 +67,15 @@ impl Builders {
             .keep_alive_timeout(PING_TIMEOUT)
             .enable_connect_protocol();
         let patience = Patience { head: options.header_timeout, body: options.stall_timeout };
-        Self { http1, http2, max_head: max_head as usize, patience, linger: options.linger }
+        Self {
+            http1,
+            http2,
+            max_head: max_head as usize,
+            patience,
+            linger: options.linger,
+            idle_timeout: options.idle_timeout,
+            park_after: options.park_after,
+        }
     }
 }
 
@@ -90,7 +99,7 @@ impl<H: Handler> Server<H> {
                     Ok(Ok(stream)) if stream.get_ref().1.alpn_protocol() == Some(ALPN_H2) => {
                         one.http2(stream).await
                     }
-                    Ok(Ok(stream)) => one.http1(stream).await,
+                    Ok(Ok(stream)) => one.http1(Prefixed::new(stream, Prefix::default())).await,
                     Ok(Err(error)) => Err(error.into()),
                     Err(_) => Err("the TLS handshake took too long".into()),
                 },
@@ -149,33 +158,12 @@ impl<H: Handler> Connection<'_, H> {
         }
     }
 
-    async fn http1<S>(self, stream: S) -> Result<(), BoxError>
+    async fn http1<S>(self, stream: Prefixed<S>) -> Result<(), BoxError>
     where
         S: AsyncRead + AsyncWrite + Unpin + Send + 'static,
     {
         let Self { handler, builders, client, place } = self;
-        let guarded = Guarded::new(stream, builders.max_head, builders.patience);
-        let serving = Arc::clone(&client);
-        let service = service_fn(move |request: Request<Incoming>| Finishing {
-            answer: handler.handle(request, Arc::clone(&serving)),
-            client: Arc::clone(&serving),
-        });
-        let connection = builders.http1.serve_connection(TokioIo::new(guarded), service).with_upgrades();
-        // A client may be about to use a connection that has been quiet; to close it then is to lose its request. So it
-        // is told with the next answer, and only who asks for nothing for a while is closed upon.
-        let linger = builders.linger;
-        let mut lingering: Option<Pin<Box<Sleep>>> = None;
-        // Apart, so that what waits for years has no room for what it might have been instead.
-        run(Box::pin(connection), place, move |connection, cx| {
-            client.finish();
-            let sleep = lingering.get_or_insert_with(|| Box::pin(sleep(linger)));
-            let over = linger.is_zero() || sleep.as_mut().poll(cx).is_ready();
-            if over {
-                connection.graceful_shutdown();
-            }
-            over
-        })
-        .await
+        Http1 { handler, builders, client, place }.serve(stream).await
     }
 
     async fn http2<S>(self, stream: S) -> Result<(), BoxError>
@@ -193,28 +181,6 @@ impl<H: Handler> Connection<'_, H> {
             true
         })
         .await
-    }
-}
-
-pin_project! {
-    /// An answer, which says that it is the last one if it is.
-    struct Finishing<F> {
-        #[pin]
-        answer: F,
-        client: Arc<Client>,
-    }
-}
-
-impl<F: Future<Output = Response<B>>, B> Future for Finishing<F> {
-    type Output = Result<Response<B>, Infallible>;
-
-    fn poll(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Self::Output> {
-        let this = self.project();
-        let mut answer = ready!(this.answer.poll(cx));
-        if this.client.is_finishing() && answer.status() != StatusCode::SWITCHING_PROTOCOLS {
-            answer.headers_mut().insert(CONNECTION, HeaderValue::from_static("close"));
-        }
-        Poll::Ready(Ok(answer))
     }
 }
 

@@ -1,9 +1,11 @@
 //! Serving HTTP/1.1 and HTTP/2 on one listener, plain or over TLS.
 
 mod accept;
+mod activity;
 mod client;
 mod connection;
 mod drain;
+mod http1;
 mod modules;
 mod raw;
 mod turns;
@@ -28,6 +30,7 @@ use connection::Builders;
 use drain::Drain;
 use turns::{Turn, Turns};
 
+pub(crate) use activity::Activity;
 pub use client::{Alarm, Client};
 pub use modules::{PeerAddr, serve};
 pub use raw::serve_raw;
@@ -41,6 +44,9 @@ pub struct ServeOptions {
     pub header_timeout: Duration,
     /// How long a connection may wait for its next request.
     pub idle_timeout: Duration,
+    /// An HTTP/1.1 connection that has been quiet for this long, or up to twice as long, gives up its parser and buffers
+    /// until the next request comes. Shorter saves memory, longer saves making them anew.
+    pub park_after: Duration,
     /// How long the next bytes of a request's body may take, once they are wanted.
     pub stall_timeout: Duration,
     /// Most connections at once; more wait in the listener's queue.
@@ -54,7 +60,7 @@ pub struct ServeOptions {
 }
 
 /// Answers requests.
-pub trait Handler: Clone + Send + 'static {
+pub trait Handler: Clone + Send + Unpin + 'static {
     /// The body of an answer. An error in it breaks the client's connection, so that half an answer never looks whole.
     type Body: HttpBody<Data = Bytes, Error = BoxError> + Send + 'static;
 
@@ -141,6 +147,7 @@ impl Default for ServeOptions {
             max_header_bytes: 64 << 10,
             header_timeout: Duration::from_secs(15),
             idle_timeout: Duration::from_mins(1),
+            park_after: Duration::from_millis(250),
             stall_timeout: Duration::from_mins(1),
             max_connections: 20_000,
             max_streams: 256,

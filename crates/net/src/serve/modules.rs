@@ -37,6 +37,9 @@ where
 #[derive(Clone)]
 struct Module<S>(S);
 
+/// Nothing in it is ever pinned.
+impl<S> Unpin for Module<S> {}
+
 impl<S> Handler for Module<S>
 where
     S: Service<Request<Body>, Response = Response<Body>, Error = Infallible> + Clone + Send + 'static,

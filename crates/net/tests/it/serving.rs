@@ -1,6 +1,9 @@
 use std::time::Duration;
 
-use http::{Method, Response};
+use http::{Method, Request, Response};
+use http_body::Frame;
+use http_body_util::StreamBody;
+use tokio::io::AsyncReadExt as _;
 use tokio::net::TcpStream;
 use tokio::sync::{mpsc, oneshot};
 use trellis_core::codes;
@@ -9,6 +12,8 @@ use trellis_net::{Body, ServeOptions, bind};
 use crate::support::{cluster, head, request, say, server, text};
 
 const LONG: Duration = Duration::from_secs(10);
+/// Part of what a client or a service does, not something that is waited for.
+const PAUSE: Duration = Duration::from_millis(5);
 
 #[tokio::test]
 async fn a_taken_port_names_its_setting() {
@@ -90,7 +95,7 @@ async fn a_request_on_a_quiet_connection_is_answered_while_we_stop_and_is_the_la
     say(&mut kept, "GET / HTTP/1.1\r\nhost: x\r\n\r\n").await;
     assert!(head(&mut kept).await.is_some_and(|head| !head.contains("connection: close")));
     let mut body = [0; 2];
-    tokio::io::AsyncReadExt::read_exact(&mut kept, &mut body).await.unwrap();
+    kept.read_exact(&mut body).await.unwrap();
     server.shutdown.trigger();
     while TcpStream::connect(server.address).await.is_ok() {
         tokio::task::yield_now().await;
@@ -98,4 +103,69 @@ async fn a_request_on_a_quiet_connection_is_answered_while_we_stop_and_is_the_la
     say(&mut kept, "GET / HTTP/1.1\r\nhost: x\r\n\r\n").await;
     assert!(head(&mut kept).await.is_some_and(|head| head.contains("connection: close")));
     server.done.await.unwrap();
+}
+
+#[tokio::test]
+async fn a_connection_goes_on_after_it_was_quiet() {
+    let options = ServeOptions { park_after: Duration::ZERO, ..ServeOptions::default() };
+    let server = server(options, async |request: Request<Body>| Response::new(request.into_body())).await;
+    let mut kept = TcpStream::connect(server.address).await.unwrap();
+    // Each head and body comes in pieces, with silence between and within requests.
+    for number in 0..5 {
+        say(&mut kept, "POST / HTTP/1.1\r\nho").await;
+        tokio::time::sleep(PAUSE).await;
+        say(&mut kept, "st: x\r\ncontent-length: 2\r\n\r\n1").await;
+        tokio::time::sleep(PAUSE).await;
+        say(&mut kept, &number.to_string()).await;
+        assert!(head(&mut kept).await.is_some_and(|head| head.starts_with("HTTP/1.1 200")));
+        let mut body = [0; 2];
+        kept.read_exact(&mut body).await.unwrap();
+        assert_eq!(body, [b'1', b'0' + number]);
+        tokio::time::sleep(PAUSE).await;
+    }
+    // Two at once are two answers.
+    say(&mut kept, &"GET / HTTP/1.1\r\nhost: x\r\n\r\n".repeat(2)).await;
+    for _ in 0..2 {
+        assert!(head(&mut kept).await.is_some_and(|head| head.contains("content-length: 0")));
+    }
+}
+
+#[tokio::test]
+async fn a_slow_answer_is_not_silence() {
+    let options = ServeOptions { park_after: Duration::ZERO, ..ServeOptions::default() };
+    let server = server(options, async |_| {
+        let parts = futures_util::stream::unfold(0, async |part| {
+            tokio::time::sleep(PAUSE).await;
+            (part < 5).then(|| (Ok::<_, trellis_net::BoxError>(Frame::data("x".into())), part + 1))
+        });
+        Response::new(Body::new(StreamBody::new(parts)))
+    })
+    .await;
+    let mut kept = TcpStream::connect(server.address).await.unwrap();
+    say(&mut kept, "GET / HTTP/1.1\r\nhost: x\r\nconnection: close\r\n\r\n").await;
+    let mut answer = String::new();
+    kept.read_to_string(&mut answer).await.unwrap();
+    assert!(answer.ends_with(&format!("{}0\r\n\r\n", "1\r\nx\r\n".repeat(5))), "{answer}");
+}
+
+#[tokio::test]
+async fn a_quiet_connection_ends_with_its_patience_and_with_the_server() {
+    let quick = Duration::from_millis(20);
+    for (idle_timeout, stop) in [(quick, false), (LONG * 10, true)] {
+        let options = ServeOptions {
+            park_after: Duration::ZERO,
+            idle_timeout,
+            linger: quick,
+            ..ServeOptions::default()
+        };
+        let server = server(options, async |_| Response::new(Body::empty())).await;
+        let mut kept = TcpStream::connect(server.address).await.unwrap();
+        say(&mut kept, "GET / HTTP/1.1\r\nhost: x\r\n\r\n").await;
+        assert!(head(&mut kept).await.is_some());
+        if stop {
+            server.shutdown.trigger();
+        }
+        let ended = tokio::time::timeout(LONG, kept.read(&mut [0])).await;
+        assert_eq!(ended.expect("closed in time").unwrap(), 0);
+    }
 }
