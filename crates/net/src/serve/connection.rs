@@ -14,6 +14,7 @@ use hyper::server::conn::{http1, http2};
 use hyper::service::service_fn;
 use hyper_util::rt::{TokioExecutor, TokioIo, TokioTimer};
 use tokio::io::{AsyncRead, AsyncReadExt, AsyncWrite};
+use tokio::net::TcpStream;
 use tokio::time::timeout;
 use tracing::debug;
 
@@ -24,7 +25,7 @@ use super::{Client, Handler, ServeOptions, Server};
 use crate::BoxError;
 use crate::guard::{Framed, Patience};
 use crate::prefixed::{Prefix, Prefixed};
-use crate::tls::ALPN_H2;
+use crate::tls::{ALPN_H2, ServerTls};
 
 /// What a connection needs of the settings, made once.
 pub(super) struct Builders {
@@ -93,16 +94,10 @@ impl<H: Handler> Server<H> {
         async move {
             let client = Arc::new(Client::new(peer, tls.is_some()));
             let one = Connection { handler, builders: &builders, client, place };
+            // What one kind of connection needs is apart from what all need, which each has as long as it is open.
             let served = match tls {
                 None => one.plain(stream).await,
-                Some(tls) => match timeout(builders.patience.head, tls.accept(stream)).await {
-                    Ok(Ok(stream)) if stream.get_ref().1.alpn_protocol() == Some(ALPN_H2) => {
-                        one.http2(stream).await
-                    }
-                    Ok(Ok(stream)) => one.http1(Prefixed::new(stream, Prefix::default())).await,
-                    Ok(Err(error)) => Err(error.into()),
-                    Err(_) => Err("the TLS handshake took too long".into()),
-                },
+                Some(tls) => Box::pin(one.secure(stream, tls)).await,
             };
             if let Err(error) = served {
                 debug!(%peer, error = trellis_core::error::chain(&*error), "connection ended");
@@ -120,6 +115,17 @@ struct Connection<'b, H> {
 }
 
 impl<H: Handler> Connection<'_, H> {
+    /// Begins with TLS, in which the client says which HTTP it speaks.
+    async fn secure(self, stream: TcpStream, tls: Arc<ServerTls>) -> Result<(), BoxError> {
+        let accepted = timeout(self.builders.patience.head, tls.accept(stream)).await;
+        let stream = Box::new(accepted.map_err(|_| "the TLS handshake took too long")??);
+        if stream.get_ref().1.alpn_protocol() == Some(ALPN_H2) {
+            self.http2(stream).await
+        } else {
+            self.http1(Prefixed::new(stream, Prefix::default())).await
+        }
+    }
+
     /// Finds out which HTTP the client speaks; without TLS it says so with its first bytes.
     async fn plain<S>(self, mut stream: S) -> Result<(), BoxError>
     where
