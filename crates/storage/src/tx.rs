@@ -124,6 +124,8 @@ impl Tx {
     /// Reads the head. On PostgreSQL, whoever does so after this waits for the end of this transaction.
     pub(crate) async fn take_head(&mut self) -> Result<u64, Error> {
         let head = self.fetch_one(schema::take_head(self.dialect()), params![]).await?;
+        // Under the lock nobody can be further than the table.
+        self.hub.check_base(head);
         self.ledger.set_base(head);
         Ok(head)
     }

@@ -1,14 +1,16 @@
 //! Several nodes on one PostgreSQL: what each hears of the changes of all.
 
 use std::collections::{BTreeMap, BTreeSet};
+use std::io::{BufRead, BufReader};
 use std::time::Duration;
 
 use futures_util::future::join_all;
-use trellis_storage::{FeedBatch, FeedOptions, Options, Store, params};
+use trellis_storage::{Error, FeedBatch, FeedOptions, Options, Store, params};
 use trellis_testkit::Postgres;
 
+use crate::child;
 use crate::conformance::feed::{change, changes, next, up_to};
-use crate::support::{Database, until, work};
+use crate::support::{Database, ids, until, work};
 
 type Seen = Vec<(u64, String)>;
 
@@ -125,26 +127,89 @@ async fn a_lost_notification_is_only_late() {
     assert_eq!(up_to(&mut feed, 1).await, [(1, "quiet".to_owned())]);
 }
 
+/// As it is when a backup from before was restored.
+async fn set_back(store: &Store, head: i64) {
+    let back = work(move |tx| {
+        Box::pin(async move {
+            tx.execute("DELETE FROM trellis_feed WHERE revision > $1", params![head]).await?;
+            tx.execute("UPDATE trellis_feed_head SET revision = $1", params![head]).await
+        })
+    });
+    store.write(back).await.unwrap();
+}
+
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_database_that_was_set_back_is_read_anew() {
     let db = Database::postgres();
-    let store = db.store_with_table().await;
+    let (store, other) = (db.store_with_table().await, db.store().await);
     let mut feed = store.feed(0).await.unwrap();
     for id in 1..=5 {
         change(&store, id).await.unwrap();
     }
     up_to(&mut feed, 5).await;
-    // As it is when a backup from before was restored.
-    let back = work(|tx| {
-        Box::pin(async move {
-            tx.execute("DELETE FROM trellis_feed WHERE revision > 2", params![]).await?;
-            tx.execute("UPDATE trellis_feed_head SET revision = 2", params![]).await
-        })
-    });
-    store.write(back).await.unwrap();
-    assert_eq!(next(&mut feed).await, FeedBatch::Resync { revision: 2 });
+    set_back(&other, 2).await;
+    assert_eq!(next(&mut feed).await, FeedBatch::Resync { revision: 2 }, "the comparison shows it");
     assert_eq!(change(&store, 6).await, Ok(3));
     assert_eq!(up_to(&mut feed, 3).await, [(3, "6".to_owned())]);
+    set_back(&other, 1).await;
+    // Either this or the comparison comes first.
+    assert_eq!(change(&store, 7).await, Ok(2));
+    let FeedBatch::Resync { revision } = next(&mut feed).await else { panic!("it has to begin anew") };
+    assert!((1..=2).contains(&revision), "{revision}");
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn the_death_of_a_node_loses_nothing_and_holds_nobody_up() {
+    let db = Database::postgres();
+    let store = db.store_with_table().await;
+    let mut feed = store.feed(0).await.unwrap();
+    let (mut acknowledged, mut id) = (BTreeMap::new(), 0);
+    for round in 1..=3 {
+        let mut child = child::announcer(&db.options().url, round * 1_000_000);
+        let lines = BufReader::new(child.stdout.take().unwrap()).lines().map_while(Result::ok);
+        let mut theirs = lines.filter_map(|line| child::announced(&line));
+        // Writes of ours between those of the other node, until it dies and after.
+        for n in 0..40 {
+            if n < 30 {
+                acknowledged.extend(theirs.next());
+            } else if n == 30 {
+                child.kill().unwrap();
+            }
+            id += 1;
+            acknowledged.insert(change(&store, id).await.unwrap(), id);
+        }
+        acknowledged.extend(theirs);
+        assert!(!child.wait().unwrap().success());
+    }
+    let head = store.head().await.unwrap();
+    let seen = up_to(&mut feed, head).await;
+    assert_eq!(revisions(&seen), (1..=head).collect::<Vec<_>>());
+    assert!(acknowledged.len() >= 3 * 70, "{}", acknowledged.len());
+    for (revision, id) in acknowledged {
+        assert_eq!(seen[revision as usize - 1].1, id.to_string(), "acknowledged and lost");
+    }
+    assert_eq!(ids(&store).await.len() as u64, head, "a row is there exactly if it was announced");
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn who_holds_up_all_nodes_is_given_up() {
+    let db = Database::postgres();
+    db.store_with_table().await.close().await;
+    let brief = Options { max_work: Duration::from_millis(300), ..db.options() };
+    let (store, other) = (Store::open(brief).await.unwrap(), db.store().await);
+    assert_eq!(change(&store, 1).await, Ok(1));
+    // Nobody else writes on this node; another node waits.
+    let stuck = store.write_ordered(work(|tx| {
+        Box::pin(async move {
+            tx.announce("t", "stuck").await?;
+            std::future::pending::<Result<(), Error>>().await
+        })
+    }));
+    let (stuck, second) = tokio::join!(biased; stuck, change(&other, 2));
+    let error = stuck.unwrap_err().to_string();
+    assert!(error.contains("given up after 300ms"), "{error}");
+    assert_eq!(second, Ok(2), "and its revision is free again");
+    assert_eq!(change(&store, 3).await, Ok(3));
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
