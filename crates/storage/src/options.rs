@@ -21,7 +21,7 @@ pub struct Options {
     /// `sqlite:PATH`, `sqlite://PATH`, `postgres://...` or `postgresql://...`. May hold a password: never print it.
     pub url: String,
     /// The most connections that read, each opened when it is first needed. PostgreSQL has as many again for writes,
-    /// one for ordered writes and one that listens.
+    /// and one each for ordered writes, for leases, and to listen, once these are used.
     pub max_readers: u32,
     /// The most writes that wait for their turn; one more is refused as busy.
     pub max_waiting_writes: usize,

@@ -192,6 +192,15 @@ impl Store {
         self.hub.prepared.get_or_try_init(prepare).await.copied()
     }
 
+    /// A plain write of a lease, given up after this long.
+    pub(crate) async fn write_lease<T, F>(&self, limit: Duration, work: F) -> Result<T, Error>
+    where
+        F: for<'t> FnOnce(&'t mut Tx) -> BoxFuture<'t, Result<T, Error>> + Send + 'static,
+        T: Send + 'static,
+    {
+        self.submit(work, Kind::Lease, Some(limit)).await
+    }
+
     pub(crate) fn hub(&self) -> &Hub {
         &self.hub
     }

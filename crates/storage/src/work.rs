@@ -16,6 +16,8 @@ pub(crate) enum Kind {
     Plain,
     /// One that has its place in the order of all nodes, and may announce.
     Ordered,
+    /// A plain one that must not wait behind others, since a lease depends on it. There is at most one at a time.
+    Lease,
 }
 
 /// One write, from the queue to its acknowledgement.

@@ -86,7 +86,9 @@ impl Members {
         let (node_id, ttl_ms) = (self.node.node_id.clone(), millis(self.ttl));
         let (renewed, list) = self
             .store
-            .write(move |tx| Box::pin(async move { table::renew(tx, &node_id, ttl_ms).await }))
+            .write_lease(self.ttl / 3, move |tx| {
+                Box::pin(async move { table::renew(tx, &node_id, ttl_ms).await })
+            })
             .await?;
         if !renewed {
             self.teller.lease(Lease::Over);
@@ -96,17 +98,16 @@ impl Members {
             self.teller.lease(lease);
             return Ok(());
         }
-        self.teller.lease(lease(&self.store, asked, self.ttl));
-        self.hear(list).await
-    }
-
-    async fn hear(&self, mut list: List) -> Result<(), Error> {
-        if list.overdue {
-            let bury = self.store.write_ordered(|tx| Box::pin(async move { table::bury(tx).await }));
-            list = bury.await?;
-            tracing::info!(epoch = list.epoch, "members whose lease has ended are off the list");
-        }
+        // The list first: an old one must not be taken for this process's word on what is its own.
+        let overdue = list.overdue;
         self.teller.list(list);
+        self.teller.lease(lease(&self.store, asked, self.ttl));
+        if overdue {
+            let bury = self.store.write_ordered(|tx| Box::pin(async move { table::bury(tx).await }));
+            let list = bury.await?;
+            tracing::info!(epoch = list.epoch, "members whose lease has ended are off the list");
+            self.teller.list(list);
+        }
         Ok(())
     }
 

@@ -20,6 +20,8 @@ pub(super) struct Pools {
     pub(super) writers: PgPool,
     /// One connection, for ordered writes.
     pub(super) ordered: PgPool,
+    /// One connection, for leases.
+    pub(super) leases: PgPool,
     /// One connection, which hears of changes.
     pub(super) for_listening: PgPool,
 }
@@ -50,6 +52,7 @@ pub(super) async fn pools(options: &Options) -> Result<Pools, Error> {
         for_listening: pool.clone().max_connections(1).max_lifetime(None).connect_lazy_with(readers.clone()),
         readers: pool.clone().connect_lazy_with(readers),
         writers: pool.clone().connect_lazy_with(connect.clone()),
+        leases: pool.clone().max_connections(1).connect_lazy_with(connect.clone()),
         ordered: pool.max_connections(1).connect_lazy_with(connect),
     })
 }

@@ -33,6 +33,7 @@ pub(crate) struct Postgres {
     max_work: Duration,
     commits: AtomicU64,
     ordered: Writer,
+    leases: PgPool,
     hub: Arc<Hub>,
     for_listening: PgPool,
     listener: Mutex<Option<Listener>>,
@@ -41,7 +42,8 @@ pub(crate) struct Postgres {
 
 impl Postgres {
     pub(crate) async fn open(options: &Options, hub: Arc<Hub>) -> Result<Self, Error> {
-        let connect::Pools { readers, writers, ordered, for_listening } = connect::pools(options).await?;
+        let connect::Pools { readers, writers, ordered, leases, for_listening } =
+            connect::pools(options).await?;
         let max_waiting = options.max_waiting_writes.clamp(1, Semaphore::MAX_PERMITS.min(u32::MAX as usize));
         Ok(Self {
             readers,
@@ -51,6 +53,7 @@ impl Postgres {
             max_work: options.max_work,
             commits: AtomicU64::new(0),
             ordered: Writer::start(Source::Postgres(ordered), None, hub.clone(), options),
+            leases,
             hub,
             for_listening,
             listener: Mutex::new(None),
@@ -62,15 +65,18 @@ impl Postgres {
         acquire(&self.readers).await
     }
 
-    /// Runs plain work in a task of its own, so that it is done whole even when its caller goes away, as on SQLite.
+    /// Runs the work in a task of its own, so that it is done whole even when its caller goes away, as on SQLite.
     pub(crate) fn submit(self: &Arc<Self>, mut work: Box<dyn Work>) -> Result<(), Error> {
-        if work.kind() == Kind::Ordered {
-            return self.ordered.submit(work);
-        }
-        let permit = self.waiting.clone().try_acquire_owned().map_err(|refused| match refused {
-            tokio::sync::TryAcquireError::Closed => Error::closed(),
-            tokio::sync::TryAcquireError::NoPermits => Error::queue_full(self.max_waiting),
-        })?;
+        let permit = match work.kind() {
+            Kind::Ordered => return self.ordered.submit(work),
+            Kind::Lease => None,
+            Kind::Plain => {
+                Some(self.waiting.clone().try_acquire_owned().map_err(|refused| match refused {
+                    tokio::sync::TryAcquireError::Closed => Error::closed(),
+                    tokio::sync::TryAcquireError::NoPermits => Error::queue_full(self.max_waiting),
+                })?)
+            }
+        };
         let this = self.clone();
         tokio::spawn(async move {
             let outcome = this.transact(&mut *work).await;
@@ -111,6 +117,7 @@ impl Postgres {
         self.waiting.close();
         drop(all);
         self.ordered.close().await;
+        self.leases.close().await;
         self.writers.close().await;
         self.readers.close().await;
         drop(self.listener.lock().unwrap_or_else(PoisonError::into_inner).take());
@@ -119,7 +126,8 @@ impl Postgres {
 
     async fn transact(&self, work: &mut dyn Work) -> Result<(), Error> {
         let limit = work.limit().unwrap_or(self.max_work);
-        let mut tx = Tx::postgres(acquire(&self.writers).await?, self.hub.clone());
+        let pool = if work.kind() == Kind::Lease { &self.leases } else { &self.writers };
+        let mut tx = Tx::postgres(acquire(pool).await?, self.hub.clone());
         let ran = tokio::time::timeout(limit, run(&mut tx, work)).await;
         let ended = match ran.unwrap_or_else(|_| Err(given_up(limit))) {
             // One that is not answered may have taken effect.

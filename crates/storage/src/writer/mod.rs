@@ -131,7 +131,11 @@ impl Loop {
                 Some(tx) => tx,
                 None => match self.source.open(self.busy_timeout, &self.hub).await {
                     Ok(tx) => tx,
-                    Err(error) => return (vec![(first, Ok(()))], Err(error)),
+                    Err(error) => {
+                        let mut refused = vec![(first, Ok(()))];
+                        refused.extend(waiting_too(&self.source, &mut self.jobs));
+                        return (refused, Err(error));
+                    }
                 },
             };
             let mut group = Group::new(tx, &self.watch, &self.hub);
@@ -145,6 +149,9 @@ impl Loop {
             Ok(()) => group.run(first, &mut self.jobs, self.max_batch).await,
             Err(error) => {
                 group.refuse(first);
+                for (work, _) in waiting_too(&self.source, &mut self.jobs) {
+                    group.refuse(work);
+                }
                 Err(error)
             }
         };
@@ -152,6 +159,16 @@ impl Loop {
         self.tx = tx;
         (done, outcome)
     }
+}
+
+/// On PostgreSQL it may take long until there is no transaction; those that wait must not wait as long again, one after the
+/// other.
+fn waiting_too(source: &Source, jobs: &mut mpsc::Receiver<Box<dyn Work>>) -> Vec<Done> {
+    let many = match source {
+        Source::Sqlite(_) => 0,
+        Source::Postgres(_) => jobs.len(),
+    };
+    (0..many).map_while(|_| jobs.try_recv().ok()).map(|work| (work, Ok(()))).collect()
 }
 
 fn lock<T>(mutex: &Mutex<T>) -> std::sync::MutexGuard<'_, T> {

@@ -158,3 +158,30 @@ async fn on_sqlite_there_is_one_member() {
     assert_eq!(fenced(&store, second.id(), epoch, 2).await, Ok(1), "who was replaced leaves nothing");
     second.leave().await;
 }
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_lease_is_renewed_however_much_there_is_to_write() {
+    let db = Database::postgres();
+    let other = db.store_with_table().await;
+    let narrow = Options { max_readers: 1, max_waiting_writes: 1, ..db.options() };
+    let store = Store::open(narrow).await.unwrap();
+    let member = Running::start(&store, "busy", Duration::from_secs(1)).await;
+    let epoch = member.handle.epoch();
+    let renewals = work(move |tx| {
+        Box::pin(async move {
+            // Holds the only connection and the only place, until the lease was renewed some times.
+            tx.execute("INSERT INTO t (id, n) VALUES (1, 0)", params![]).await?;
+            let mut seen = std::collections::BTreeSet::new();
+            while seen.len() < 5 {
+                let expires: i64 =
+                    other.fetch_one("SELECT expires_unix_ms FROM trellis_members", params![]).await?;
+                seen.insert(expires);
+                tokio::time::sleep(Duration::from_millis(5)).await;
+            }
+            Ok(seen.len())
+        })
+    });
+    assert_eq!(store.write(renewals).await, Ok(5));
+    assert_eq!(member.handle.epoch(), epoch, "it was a member all the time");
+    member.leave().await;
+}

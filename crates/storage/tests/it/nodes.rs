@@ -10,7 +10,7 @@ use trellis_testkit::Postgres;
 
 use crate::child;
 use crate::conformance::feed::{change, changes, next, up_to};
-use crate::support::{Database, ids, until, work};
+use crate::support::{Database, LIMIT, ids, until, work};
 
 type Seen = Vec<(u64, String)>;
 
@@ -234,6 +234,10 @@ async fn feeds_go_on_when_postgres_comes_back() {
         let error = change(&stores[0], id).await.unwrap_err();
         assert!(!error.outcome_unknown(), "{error}");
         refused.insert(id.to_string());
+        // One after the other would take minutes.
+        let many = join_all((0..500).map(|n| change(&stores[0], 1_000_000 + n)));
+        let many = tokio::time::timeout(LIMIT, many).await.expect("those that wait are refused together");
+        assert!(many.iter().all(|done| matches!(done, Err(Error::Unavailable(_)))), "{many:?}");
         server.start_again().unwrap();
         for store in &stores {
             for _ in 0..5 {
@@ -252,7 +256,7 @@ async fn feeds_go_on_when_postgres_comes_back() {
     for (revision, key) in &acknowledged {
         assert_eq!(seen[0][*revision as usize - 1].1, *key);
     }
-    assert!(seen[0].iter().all(|(_, key)| !refused.contains(key)));
+    assert!(seen[0].iter().all(|(_, key)| !refused.contains(key) && key.len() < 7));
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
