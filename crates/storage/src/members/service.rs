@@ -59,7 +59,9 @@ impl Members {
         let node_id = self.node.node_id.clone();
         let left =
             self.store.write_ordered(move |tx| Box::pin(async move { table::leave(tx, &node_id).await }));
-        match tokio::time::timeout(self.ttl, left).await {
+        // A file answers in any case, and a timer would disturb tests with a paused clock.
+        let left = async { if alone { Ok(left.await) } else { tokio::time::timeout(self.ttl, left).await } };
+        match left.await {
             Ok(Ok(())) => {}
             Ok(Err(error)) => {
                 tracing::warn!(%error, "this node is not off the list of members before its lease ends");
