@@ -4,9 +4,12 @@ use std::io::{BufRead, BufReader};
 use std::path::Path;
 
 use futures_util::future::join_all;
+use trellis_runtime::Shutdown;
+use trellis_storage::members::Members;
 use trellis_storage::{Error, Options, Store, params};
 
 use crate::child;
+use crate::conformance::feed::change;
 use crate::support::{Database, ids, insert, work};
 
 async fn open(path: &Path) -> String {
@@ -116,6 +119,17 @@ async fn a_paused_clock_does_not_disturb() {
     join_all((0..20).map(|id| insert(&store, id))).await;
     assert_eq!(ids(&store).await.len(), 20);
     store.ping().await.unwrap();
+    let mut feed = store.feed(0).await.unwrap();
+    let (batch, revision) = tokio::join!(biased; feed.next(), change(&store, 20));
+    assert_eq!(batch.unwrap().revision(), revision.unwrap());
+    let (members, handle) =
+        Members::join(&store, trellis_storage::members::Options::new("one", "")).await.unwrap();
+    let shutdown = Shutdown::new();
+    let running = tokio::spawn(members.run(shutdown.clone()));
+    change(&store, 21).await.unwrap();
+    assert!(handle.is_mine("a"));
+    shutdown.trigger();
+    running.await.unwrap();
     store.close().await;
     assert_eq!(tokio::time::Instant::now(), start, "no timer ran");
 }
