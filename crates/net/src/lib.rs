@@ -14,6 +14,7 @@ mod prefixed;
 pub mod problem;
 pub mod serve;
 pub mod tcp;
+mod through;
 pub mod tls;
 mod unread;
 

@@ -23,6 +23,7 @@ use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
 use tokio::time::{Instant, Sleep, sleep};
 use tracing::debug;
 
+use crate::through::write_through;
 pub(crate) use framed::Framed;
 pub(crate) use scan::{Expects, Scanner};
 
@@ -155,17 +156,7 @@ impl<S: AsyncRead> AsyncRead for Guarded<S> {
 }
 
 impl<S: AsyncWrite> AsyncWrite for Guarded<S> {
-    fn poll_write(self: Pin<&mut Self>, cx: &mut Context<'_>, bytes: &[u8]) -> Poll<io::Result<usize>> {
-        self.project().stream.poll_write(cx, bytes)
-    }
-
-    fn poll_flush(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
-        self.project().stream.poll_flush(cx)
-    }
-
-    fn poll_shutdown(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
-        self.project().stream.poll_shutdown(cx)
-    }
+    write_through!(but vectored);
 
     fn poll_write_vectored(
         self: Pin<&mut Self>,
@@ -185,9 +176,5 @@ impl<S: AsyncWrite> AsyncWrite for Guarded<S> {
             at += part.len();
         }
         stream.poll_write(cx, &whole[..total])
-    }
-
-    fn is_write_vectored(&self) -> bool {
-        self.stream.is_write_vectored()
     }
 }
