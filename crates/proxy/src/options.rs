@@ -17,8 +17,6 @@ pub struct Options {
     pub workers: usize,
     /// What is believed of what a request says about its client.
     pub forwarded: ForwardedOptions,
-    /// What holds towards instances, unless their cluster says otherwise.
-    pub gateway: model::Gateway,
     /// Where relative paths of clusters' TLS files start from.
     pub directory: PathBuf,
     /// Most requests carried at once; more are refused with 503 TRL1014.
@@ -51,7 +49,6 @@ impl From<&model::Gateway> for Options {
             },
             workers: model.workers as usize,
             forwarded: ForwardedOptions { trusted_hops: model.trusted_hops, ..ForwardedOptions::default() },
-            gateway: model.clone(),
             directory: PathBuf::new(),
             max_requests: model.max_requests,
             access_log: model.access_log,

@@ -75,7 +75,7 @@ impl ClusterOptions {
             connect_retries: common.connect_retries,
             retry: retry.map_or(common.retry, policy),
             budget: retry.map_or(common.budget, RetryBudgetOptions::from),
-            blame_after: common.blame_after.min(timeout.0),
+            blame_after: Self::blame_after(timeout.into()),
             pool: PoolOptions {
                 protocol,
                 tls: tls.transpose()?,
@@ -85,6 +85,11 @@ impl ClusterOptions {
             },
             workers,
         })
+    }
+
+    /// The [`blame_after`](Self#structfield.blame_after) of a cluster that is given `timeout` to answer.
+    pub fn blame_after(timeout: Duration) -> Duration {
+        Duration::from_secs(1).min(timeout)
     }
 }
 
@@ -105,7 +110,7 @@ impl From<&Gateway> for ClusterOptions {
             connect_retries: model.connect_retries,
             retry: model.retry.as_ref().and_then(policy),
             budget: model.retry.as_ref().map_or_else(RetryBudgetOptions::default, RetryBudgetOptions::from),
-            blame_after: Duration::from_secs(1).min(model.timeout.0),
+            blame_after: Self::blame_after(model.timeout.into()),
             pool: PoolOptions {
                 connect_timeout: model.connect_timeout.into(),
                 max_idle: model.max_idle_connections as usize,
