@@ -9,6 +9,7 @@ use trellis_resilience::{
     BalancerOptions, BreakerOptions, ConcurrencyOptions, OutlierOptions, Policy, RetryBudgetOptions,
     RetryPolicy, SlowStart,
 };
+use trellis_runtime::WallClock;
 
 use super::HealthOptions;
 use crate::client::{PoolOptions, Protocol};
@@ -44,6 +45,8 @@ pub struct ClusterOptions {
     pub blame_after: Duration,
     /// Connections to an instance.
     pub pool: PoolOptions,
+    /// Tells the date to wait for when an answer asks for one without saying when it was sent.
+    pub clock: WallClock,
     /// Threads that call it, each with connections of its own.
     pub workers: usize,
 }
@@ -83,6 +86,7 @@ impl ClusterOptions {
                 max_idle: cluster.max_idle_connections.map_or(common.pool.max_idle, |most| most as usize),
                 ..common.pool
             },
+            clock: common.clock,
             workers,
         })
     }
@@ -116,6 +120,7 @@ impl From<&Gateway> for ClusterOptions {
                 max_idle: model.max_idle_connections as usize,
                 ..PoolOptions::default()
             },
+            clock: WallClock::system(),
             workers: 1,
         }
     }
