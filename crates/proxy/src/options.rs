@@ -3,7 +3,7 @@
 use std::path::PathBuf;
 
 use trellis_core::{Share, model};
-use trellis_net::ServeOptions;
+use trellis_net::{ReadOn, ServeOptions};
 use trellis_runtime::workers;
 
 use crate::edge::forwarded::ForwardedOptions;
@@ -42,6 +42,7 @@ impl From<&model::Gateway> for Options {
                 header_timeout: model.header_timeout.into(),
                 idle_timeout: model.idle_timeout.into(),
                 stall_timeout: model.stall_timeout.into(),
+                read_on: ReadOn { max_bytes: model.max_unread_bytes, timeout: model.unread_timeout.into() },
                 max_streams: model.max_streams,
                 max_connections: model.max_connections,
                 drain: model.drain.into(),

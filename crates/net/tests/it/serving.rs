@@ -4,7 +4,7 @@ use http::{Method, Response};
 use tokio::net::TcpStream;
 use tokio::sync::{mpsc, oneshot};
 use trellis_core::codes;
-use trellis_net::{Body, ServeOptions, bind};
+use trellis_net::{Body, ReadOn, ServeOptions, bind};
 
 use crate::support::{cluster, head, request, say, server, text};
 
@@ -98,4 +98,27 @@ async fn a_request_on_a_quiet_connection_is_answered_while_we_stop_and_is_the_la
     say(&mut kept, "GET / HTTP/1.1\r\nhost: x\r\n\r\n").await;
     assert!(head(&mut kept).await.is_some_and(|head| head.contains("connection: close")));
     server.done.await.unwrap();
+}
+
+#[tokio::test]
+async fn a_body_that_nobody_wants_is_read_on_as_far_as_it_may_be() {
+    const LENGTH: usize = 200_000;
+    let of = |max_bytes| ReadOn { max_bytes, timeout: LONG };
+    for (read_on, goes_on) in [
+        (ReadOn::default(), true),
+        (of(LENGTH as u64 + 1), true),
+        (of(LENGTH as u64 / 2), false),
+        (of(0), false),
+        (ReadOn { timeout: Duration::ZERO, ..ReadOn::default() }, false),
+    ] {
+        let options = ServeOptions { read_on, ..ServeOptions::default() };
+        let server = server(options, async |_| Response::new(Body::empty())).await;
+        let mut stream = TcpStream::connect(server.address).await.unwrap();
+        say(&mut stream, &format!("POST / HTTP/1.1\r\nhost: x\r\ncontent-length: {LENGTH}\r\n\r\n")).await;
+        assert!(head(&mut stream).await.is_some(), "{read_on:?}");
+        let rest = format!("{}GET / HTTP/1.1\r\nhost: x\r\n\r\n", "a".repeat(LENGTH));
+        // Where it is not read, the connection is closed upon the client.
+        let _ = tokio::io::AsyncWriteExt::write_all(&mut stream, rest.as_bytes()).await;
+        assert_eq!(head(&mut stream).await.is_some(), goes_on, "{read_on:?}");
+    }
 }
