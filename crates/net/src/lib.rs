@@ -14,6 +14,7 @@ mod prefixed;
 pub mod problem;
 pub mod serve;
 pub mod tcp;
+mod through;
 pub mod tls;
 mod unread;
 
@@ -26,7 +27,7 @@ pub use discovery::{RemoteDiscovery, ServiceWatch};
 pub use listen::{bind, local_address};
 pub use outgoing::{Outgoing, Progress};
 pub use serve::{Client, Handler, PeerAddr, ServeOptions, Server, serve};
-pub use unread::{Unread, read_on};
+pub use unread::{ReadOn, Unread, read_on};
 
 /// Every body of a module, in both directions: a stream of frames that ends or fails.
 pub type Body = axum::body::Body;

@@ -13,9 +13,14 @@ use hyper::body::Incoming;
 use tokio::runtime::Handle;
 use tokio::time::timeout;
 
-/// Most of an unwanted body that is read, and the longest this may take.
-const MAX_BYTES: usize = 4 << 20;
-const MAX_TIME: Duration = Duration::from_secs(2);
+/// How much of an unwanted body is read on; nothing if one of them is 0.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct ReadOn {
+    /// Most of it, in bytes.
+    pub max_bytes: u64,
+    /// The longest this may take.
+    pub timeout: Duration,
+}
 
 /// A body that is read on, and forgotten, when it is dropped before its end.
 #[derive(Debug)]
@@ -26,15 +31,16 @@ pub struct Unread {
     is_http1: bool,
     /// The client is sending, or about to.
     coming: bool,
+    bounds: ReadOn,
 }
 
 /// Sees to it that a client which is still sending can see an answer that came early: a connection that is closed over
 /// unread data is reset, and the answer may go with it. HTTP/2 can end a request without its connection.
-pub fn read_on(request: Request<Incoming>) -> Request<Unread> {
+pub fn read_on(request: Request<Incoming>, bounds: ReadOn) -> Request<Unread> {
     let (head, inner) = request.into_parts();
     let is_http1 = head.version < Version::HTTP_2;
     let coming = is_http1 && announced(&head.headers);
-    Request::from_parts(head, Unread { inner: Some(inner), is_http1, coming })
+    Request::from_parts(head, Unread { inner: Some(inner), is_http1, coming, bounds })
 }
 
 /// Whoever waits for "100 Continue" sends nothing until the body is asked for.
@@ -42,13 +48,18 @@ fn announced(headers: &HeaderMap) -> bool {
     !headers.contains_key(EXPECT)
 }
 
-async fn discard(mut body: Incoming) {
-    let mut left = MAX_BYTES;
+async fn discard(mut body: Incoming, mut left: u64) {
     while let Some(Ok(frame)) = body.frame().await {
-        left = left.saturating_sub(frame.data_ref().map_or(0, Bytes::len));
+        left = left.saturating_sub(frame.data_ref().map_or(0, |data| data.len() as u64));
         if left == 0 {
             break;
         }
+    }
+}
+
+impl Default for ReadOn {
+    fn default() -> Self {
+        Self { max_bytes: 4 << 20, timeout: Duration::from_secs(2) }
     }
 }
 
@@ -78,12 +89,14 @@ impl HttpBody for Unread {
 
 impl Drop for Unread {
     fn drop(&mut self) {
-        let Some(rest) = self.inner.take().filter(|rest| self.coming && !rest.is_end_stream()) else {
+        let ReadOn { max_bytes, timeout: time } = self.bounds;
+        let is_wanted = self.coming && max_bytes > 0 && !time.is_zero();
+        let Some(rest) = self.inner.take().filter(|rest| is_wanted && !rest.is_end_stream()) else {
             return;
         };
         // There is no runtime any more when the last requests are dropped with it.
         if let Ok(runtime) = Handle::try_current() {
-            runtime.spawn(timeout(MAX_TIME, discard(rest)));
+            runtime.spawn(timeout(time, discard(rest, max_bytes)));
         }
     }
 }

@@ -3,7 +3,7 @@
 use std::path::PathBuf;
 
 use trellis_core::{Share, model};
-use trellis_net::ServeOptions;
+use trellis_net::{ReadOn, ServeOptions};
 use trellis_runtime::workers;
 
 use crate::edge::forwarded::ForwardedOptions;
@@ -17,8 +17,6 @@ pub struct Options {
     pub workers: usize,
     /// What is believed of what a request says about its client.
     pub forwarded: ForwardedOptions,
-    /// What holds towards instances, unless their cluster says otherwise.
-    pub gateway: model::Gateway,
     /// Where relative paths of clusters' TLS files start from.
     pub directory: PathBuf,
     /// Most requests carried at once; more are refused with 503 TRL1014.
@@ -44,6 +42,7 @@ impl From<&model::Gateway> for Options {
                 header_timeout: model.header_timeout.into(),
                 idle_timeout: model.idle_timeout.into(),
                 stall_timeout: model.stall_timeout.into(),
+                read_on: ReadOn { max_bytes: model.max_unread_bytes, timeout: model.unread_timeout.into() },
                 max_streams: model.max_streams,
                 max_connections: model.max_connections,
                 drain: model.drain.into(),
@@ -51,7 +50,6 @@ impl From<&model::Gateway> for Options {
             },
             workers: model.workers as usize,
             forwarded: ForwardedOptions { trusted_hops: model.trusted_hops, ..ForwardedOptions::default() },
-            gateway: model.clone(),
             directory: PathBuf::new(),
             max_requests: model.max_requests,
             access_log: model.access_log,

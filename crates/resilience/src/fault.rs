@@ -2,8 +2,6 @@
 
 use std::time::Duration;
 
-use crate::dice::{Draws, unit};
-
 /// Which requests are delayed or refused. Shares are from 0 to 1.
 #[derive(Debug, Clone, Copy, PartialEq, Default)]
 pub struct FaultPolicy {
@@ -23,10 +21,9 @@ pub struct Fault {
 }
 
 impl FaultPolicy {
-    /// Decides about one request. `random` is 64 random bits; delay and refusal do not depend on each other.
-    pub fn decide(&self, random: u64) -> Fault {
-        let mut draws = Draws::new(random);
-        let (delay, abort) = (unit(draws.next()), unit(draws.next()));
+    /// Decides about one request. `draws` are random, from 0 up to but not including 1: the first is for the delay, the
+    /// second for the refusal.
+    pub fn decide(&self, [delay, abort]: [f64; 2]) -> Fault {
         Fault {
             delay: self.delay.filter(|(_, share)| delay < *share).map(|(wait, _)| wait),
             abort: self.abort.filter(|(_, share)| abort < *share).map(|(status, _)| status),
@@ -37,11 +34,11 @@ impl FaultPolicy {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::dice::mix;
+    use crate::dice::{mix, unit};
 
     fn shares(delay: f64, abort: f64) -> [f64; 3] {
         let policy = FaultPolicy { delay: Some((Duration::from_secs(1), delay)), abort: Some((503, abort)) };
-        let faults: Vec<_> = (0..20_000).map(|n| policy.decide(mix(n))).collect();
+        let faults: Vec<_> = (0..20_000).map(|n| policy.decide([unit(mix(n)), unit(mix(!n))])).collect();
         let share = |test: fn(&Fault) -> bool| faults.iter().filter(|f| test(f)).count() as f64 / 20_000.0;
         [
             share(|f| f.delay.is_some()),
@@ -58,6 +55,6 @@ mod tests {
             assert!((delayed - expected[0]).abs() < 0.01 && (aborted - expected[1]).abs() < 0.01);
             assert!((both - expected[0] * expected[1]).abs() < 0.01);
         }
-        assert_eq!(FaultPolicy::default().decide(0), Fault::default());
+        assert_eq!(FaultPolicy::default().decide([0.0; 2]), Fault::default());
     }
 }

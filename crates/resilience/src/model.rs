@@ -94,8 +94,8 @@ impl From<&model::Retry> for RetryPolicy {
             },
             methods: model.methods.iter().map(|method| method.as_str().into()).collect(),
             backoff: Backoff { initial: model.backoff.into(), max: model.max_backoff.into() },
+            max_retry_after: model.max_retry_after.into(),
             per_try_timeout: model.per_try_timeout.map(Into::into),
-            ..Self::default()
         }
     }
 }
@@ -111,6 +111,8 @@ impl From<&model::Retry> for RetryBudgetOptions {
 
 #[cfg(test)]
 mod tests {
+    use trellis_core::HumanDuration;
+
     use super::*;
 
     #[test]
@@ -130,9 +132,11 @@ mod tests {
             on: vec![model::RetryOn::Reset, model::RetryOn::Gateway],
             methods: vec!["POST".into()],
             min_per_second: 1000,
+            max_retry_after: HumanDuration::from_secs(7),
             ..model::Retry::default()
         };
         let policy = RetryPolicy::from(&model);
+        assert_eq!(policy.max_retry_after.as_secs(), 7);
         assert_eq!((policy.on.connect, policy.on.reset, policy.on.gateway_statuses), (false, true, true));
         assert!(
             policy.repeats("POST", false) && policy.repeats("GET", true) && !policy.repeats("PATCH", false)

@@ -19,12 +19,18 @@ struct Target {
 
 impl Split {
     /// Targets by name and weight; 0 is never chosen. Names decide which keys a target gets, so that it keeps them when
-    /// others are added or the order changes.
+    /// others are added or the order changes. A name that is there twice is two targets.
     pub fn new<'a>(targets: impl IntoIterator<Item = (&'a str, u32)>) -> Self {
-        let target = |(name, weight): (&str, u32)| Target { key: hash(name.as_bytes()), weight };
-        let targets: Box<[Target]> = targets.into_iter().map(target).collect();
-        let total = targets.iter().map(|target| u64::from(target.weight)).sum();
-        Self { targets, total }
+        let mut all: Vec<Target> = Vec::new();
+        for (name, weight) in targets {
+            let mut key = hash(name.as_bytes());
+            while all.iter().any(|target| target.key == key) {
+                key = mix(key);
+            }
+            all.push(Target { key, weight });
+        }
+        let total = all.iter().map(|target| u64::from(target.weight)).sum();
+        Self { targets: all.into(), total }
     }
 
     /// The index of a target by chance. `random` is 64 random bits. `None` if none has a weight.
@@ -39,7 +45,7 @@ impl Split {
     }
 
     /// The index of the target that a key belongs to; `hash` is that of the key. The same key stays on the same target.
-    /// When weights change, keys move only to targets whose share grew, and only as many as it grew by.
+    /// When one weight changes, keys move only to that target or only away from it, and as few as its share allows.
     pub fn pick_sticky(&self, hash: u64) -> Option<usize> {
         let weighted = self.targets.iter().enumerate().filter(|(_, target)| target.weight > 0);
         let claims = weighted.map(|(n, target)| (claim(mix(hash), target.key, f64::from(target.weight)), n));
@@ -75,6 +81,14 @@ mod tests {
                 assert!((f64::from(count) / 50_000.0 - expected).abs() < 0.005, "{count}");
             }
         }
+    }
+
+    #[test]
+    fn a_name_that_is_there_twice_has_both_shares() {
+        let split = Split::new([("a", 1), ("b", 1), ("a", 1)]);
+        let mut counts = [0_u32; 3];
+        (0..30_000).filter_map(|n| split.pick_sticky(mix(n))).for_each(|n| counts[n] += 1);
+        assert!(counts.iter().all(|count| count.abs_diff(10_000) < 400), "{counts:?}");
     }
 
     #[test]

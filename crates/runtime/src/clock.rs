@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicI64, Ordering};
-use std::time::{SystemTime, UNIX_EPOCH};
+use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
 /// Tells the date. For time that is measured use `tokio::time::Instant`, which tests can pause.
 #[derive(Debug, Clone)]
@@ -31,6 +31,13 @@ impl WallClock {
             Source::System => system_millis(),
             Source::Fixed(millis) => millis.load(Ordering::Relaxed),
         }
+    }
+
+    /// The same as a point in time; what is before 1970 is 1970.
+    pub fn now(&self) -> SystemTime {
+        let since = Duration::from_millis(u64::try_from(self.unix_millis()).unwrap_or_default());
+        // Only a fixed clock can be beyond what the machine can tell.
+        UNIX_EPOCH.checked_add(since).unwrap_or(UNIX_EPOCH)
     }
 
     /// Moves a fixed clock; the machine's is not ours to set.

@@ -142,6 +142,8 @@ fn restart_needed(started: &AppModel, wanted: &AppModel) -> Vec<String> {
     differs("gateway.header_timeout", old.header_timeout != new.header_timeout);
     differs("gateway.idle_timeout", old.idle_timeout != new.idle_timeout);
     differs("gateway.stall_timeout", old.stall_timeout != new.stall_timeout);
+    differs("gateway.max_unread_bytes", old.max_unread_bytes != new.max_unread_bytes);
+    differs("gateway.unread_timeout", old.unread_timeout != new.unread_timeout);
     differs("gateway.drain", old.drain != new.drain);
     differs("gateway.trusted_hops", old.trusted_hops != new.trusted_hops);
     differs("gateway.access_log", old.access_log != new.access_log);

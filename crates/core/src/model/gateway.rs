@@ -34,6 +34,10 @@ pub struct Gateway {
     pub stall_timeout: HumanDuration,
     /// Largest request body, in bytes.
     pub max_body_bytes: u64,
+    /// Most that is read on of a request body that nobody wants, in bytes, so that its client sees the answer.
+    pub max_unread_bytes: u64,
+    /// Longest time in which that is done.
+    pub unread_timeout: HumanDuration,
     /// Largest request head, in bytes.
     #[schemars(range(min = 8192, max = 1_048_576))]
     pub max_header_bytes: u32,
@@ -87,6 +91,8 @@ impl Default for Gateway {
             idle_timeout: HumanDuration::from_secs(60),
             stall_timeout: HumanDuration::from_secs(60),
             max_body_bytes: 16 << 20,
+            max_unread_bytes: 4 << 20,
+            unread_timeout: HumanDuration::from_secs(2),
             max_header_bytes: 64 << 10,
             header_timeout: HumanDuration::from_secs(15),
             max_connections: 20_000,

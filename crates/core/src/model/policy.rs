@@ -25,6 +25,8 @@ pub struct Retry {
     pub backoff: HumanDuration,
     /// Longest such wait.
     pub max_backoff: HumanDuration,
+    /// Longest `Retry-After` of an answer that is waited for; an answer that asks for more is passed on.
+    pub max_retry_after: HumanDuration,
     /// Most attempts that are not the first, as a share of the requests.
     pub budget: Share,
     /// Attempts in each second that are allowed beside the budget.
@@ -94,6 +96,7 @@ impl Default for Retry {
             per_try_timeout: None,
             backoff: HumanDuration::from_millis(25),
             max_backoff: HumanDuration::from_millis(250),
+            max_retry_after: HumanDuration::from_secs(1),
             budget: Share::percent(20),
             min_per_second: 10,
             methods: Vec::new(),

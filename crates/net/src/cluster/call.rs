@@ -90,7 +90,7 @@ impl Cluster {
             flight.attempts += 1;
             let attempt = flight.attempt.insert(next);
             let failed = match self.attempt(&call, request, attempt).await {
-                Ok(reply) => match unwanted(&call, request, reply) {
+                Ok(reply) => match unwanted(self, &call, request, reply) {
                     Ok(reply) => return Ok(self.arrived(flight, reply)),
                     Err(failed) => failed,
                 },

@@ -3,8 +3,9 @@
 use std::pin::pin;
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
+use std::time::Duration;
 
-use http::Request;
+use http::{HeaderMap, Request};
 use tokio::time::{Instant, timeout_at};
 use trellis_core::{Error, codes};
 use trellis_resilience::retry::Failure;
@@ -79,7 +80,7 @@ impl Cluster {
             attempt.has_begun = true;
             let failed = match member.pool.send(lease, request).await {
                 Ok(reply) => {
-                    self.learn(attempt, ending(&reply));
+                    self.learn(attempt, self.ending(&reply));
                     return Ok(reply);
                 }
                 Err(failed) => failed,
@@ -152,15 +153,20 @@ impl Cluster {
             outcome: Err(error),
         })
     }
-}
 
-fn ending(reply: &Reply) -> Ending {
-    match reply {
-        Reply::Answer(response) => {
-            let status = response.status().as_u16();
-            Ending::Answer { status, retry_after: retry_after(status, response.headers()) }
+    fn ending(&self, reply: &Reply) -> Ending {
+        match reply {
+            Reply::Answer(response) => {
+                let status = response.status().as_u16();
+                Ending::Answer { status, retry_after: self.asks_for(status, response.headers()) }
+            }
+            Reply::Switched(head, _) => Ending::Answer { status: head.status().as_u16(), retry_after: None },
         }
-        Reply::Switched(head, _) => Ending::Answer { status: head.status().as_u16(), retry_after: None },
+    }
+
+    /// The wait that an answer asks for.
+    pub(super) fn asks_for(&self, status: u16, headers: &HeaderMap) -> Option<Duration> {
+        retry_after(status, headers, || self.options.clock.now())
     }
 }
 

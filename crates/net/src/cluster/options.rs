@@ -9,6 +9,7 @@ use trellis_resilience::{
     BalancerOptions, BreakerOptions, ConcurrencyOptions, OutlierOptions, Policy, RetryBudgetOptions,
     RetryPolicy, SlowStart,
 };
+use trellis_runtime::WallClock;
 
 use super::HealthOptions;
 use crate::client::{PoolOptions, Protocol};
@@ -44,6 +45,8 @@ pub struct ClusterOptions {
     pub blame_after: Duration,
     /// Connections to an instance.
     pub pool: PoolOptions,
+    /// Tells the date to wait for when an answer asks for one without saying when it was sent.
+    pub clock: WallClock,
     /// Threads that call it, each with connections of its own.
     pub workers: usize,
 }
@@ -75,7 +78,7 @@ impl ClusterOptions {
             connect_retries: common.connect_retries,
             retry: retry.map_or(common.retry, policy),
             budget: retry.map_or(common.budget, RetryBudgetOptions::from),
-            blame_after: common.blame_after.min(timeout.0),
+            blame_after: Self::blame_after(timeout.into()),
             pool: PoolOptions {
                 protocol,
                 tls: tls.transpose()?,
@@ -83,8 +86,14 @@ impl ClusterOptions {
                 max_idle: cluster.max_idle_connections.map_or(common.pool.max_idle, |most| most as usize),
                 ..common.pool
             },
+            clock: common.clock,
             workers,
         })
+    }
+
+    /// The [`blame_after`](Self#structfield.blame_after) of a cluster that is given `timeout` to answer.
+    pub fn blame_after(timeout: Duration) -> Duration {
+        Duration::from_secs(1).min(timeout)
     }
 }
 
@@ -105,12 +114,13 @@ impl From<&Gateway> for ClusterOptions {
             connect_retries: model.connect_retries,
             retry: model.retry.as_ref().and_then(policy),
             budget: model.retry.as_ref().map_or_else(RetryBudgetOptions::default, RetryBudgetOptions::from),
-            blame_after: Duration::from_secs(1).min(model.timeout.0),
+            blame_after: Self::blame_after(model.timeout.into()),
             pool: PoolOptions {
                 connect_timeout: model.connect_timeout.into(),
                 max_idle: model.max_idle_connections as usize,
                 ..PoolOptions::default()
             },
+            clock: WallClock::system(),
             workers: 1,
         }
     }

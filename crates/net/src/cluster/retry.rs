@@ -9,7 +9,7 @@ use trellis_core::Error;
 use trellis_resilience::retry::{self, Decision, Failure, Reason};
 
 use super::call::Call;
-use super::learn::{now, retry_after};
+use super::learn::now;
 use super::{Cluster, Shard};
 use crate::Outgoing;
 use crate::client::Reply;
@@ -73,6 +73,7 @@ impl Cluster {
 
 /// Turns an answer into a failure if the policy wants another one for its status.
 pub(super) fn unwanted(
+    cluster: &Cluster,
     call: &Call<'_>,
     request: &mut Request<Outgoing>,
     reply: Reply,
@@ -87,7 +88,7 @@ pub(super) fn unwanted(
         may_have_arrived: true,
         // Put back before, if it could be had twice.
         is_whole: request.body_mut().restore(None),
-        retry_after: retry_after(status, response.headers()),
+        retry_after: cluster.asks_for(status, response.headers()),
         outcome: Ok(reply),
     }))
 }

@@ -11,6 +11,7 @@ use tokio_util::io::poll_read_buf;
 use tracing::debug;
 
 use super::frames::{Frames, Malformed};
+use crate::through::write_through;
 
 pin_project! {
     /// Reads through [`Frames`]. A malformed frame is replaced by one that makes the parser say what is wrong; nothing
@@ -71,27 +72,5 @@ impl<S: AsyncRead> AsyncRead for Framed<S> {
 }
 
 impl<S: AsyncWrite> AsyncWrite for Framed<S> {
-    fn poll_write(self: Pin<&mut Self>, cx: &mut Context<'_>, bytes: &[u8]) -> Poll<io::Result<usize>> {
-        self.project().stream.poll_write(cx, bytes)
-    }
-
-    fn poll_flush(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
-        self.project().stream.poll_flush(cx)
-    }
-
-    fn poll_shutdown(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
-        self.project().stream.poll_shutdown(cx)
-    }
-
-    fn poll_write_vectored(
-        self: Pin<&mut Self>,
-        cx: &mut Context<'_>,
-        parts: &[io::IoSlice<'_>],
-    ) -> Poll<io::Result<usize>> {
-        self.project().stream.poll_write_vectored(cx, parts)
-    }
-
-    fn is_write_vectored(&self) -> bool {
-        self.stream.is_write_vectored()
-    }
+    write_through!(all);
 }

@@ -25,6 +25,7 @@ use tokio::time::{Instant, Sleep, sleep};
 use tracing::debug;
 
 use crate::serve::Client;
+use crate::through::write_through;
 
 pub(crate) use framed::Framed;
 pub(crate) use scan::{Expects, Scanner};
@@ -165,19 +166,13 @@ impl<S: AsyncRead> AsyncRead for Guarded<S> {
 }
 
 impl<S: AsyncWrite> AsyncWrite for Guarded<S> {
+    write_through!(but writing);
+
     fn poll_write(self: Pin<&mut Self>, cx: &mut Context<'_>, bytes: &[u8]) -> Poll<io::Result<usize>> {
         let this = self.project();
         let written = this.stream.poll_write(cx, bytes);
         this.client.activity().written(written.is_pending());
         written
-    }
-
-    fn poll_flush(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
-        self.project().stream.poll_flush(cx)
-    }
-
-    fn poll_shutdown(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
-        self.project().stream.poll_shutdown(cx)
     }
 
     fn poll_write_vectored(
@@ -202,9 +197,5 @@ impl<S: AsyncWrite> AsyncWrite for Guarded<S> {
         let written = this.stream.poll_write(cx, &whole[..total]);
         this.client.activity().written(written.is_pending());
         written
-    }
-
-    fn is_write_vectored(&self) -> bool {
-        self.stream.is_write_vectored()
     }
 }

@@ -24,8 +24,8 @@ use tracing::warn;
 use trellis_core::error::Result;
 use trellis_runtime::Shutdown;
 
-use crate::BoxError;
 use crate::tls::ServerTls;
+use crate::{BoxError, ReadOn};
 use connection::Builders;
 use drain::Drain;
 use turns::{Turn, Turns};
@@ -49,6 +49,8 @@ pub struct ServeOptions {
     pub park_after: Duration,
     /// How long the next bytes of a request's body may take, once they are wanted.
     pub stall_timeout: Duration,
+    /// How much of a request's body is read that nobody wants. For handlers: see [`read_on`](crate::read_on).
+    pub read_on: ReadOn,
     /// Most connections at once; more wait in the listener's queue.
     pub max_connections: u32,
     /// Most requests at once on one HTTP/2 connection.
@@ -149,6 +151,7 @@ impl Default for ServeOptions {
             idle_timeout: Duration::from_mins(1),
             park_after: Duration::from_millis(250),
             stall_timeout: Duration::from_mins(1),
+            read_on: ReadOn::default(),
             max_connections: 20_000,
             max_streams: 256,
             linger: Duration::from_millis(500),

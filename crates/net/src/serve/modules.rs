@@ -13,7 +13,7 @@ use trellis_core::error::Result;
 use trellis_runtime::Shutdown;
 
 use super::{Client, Handler, ServeOptions, Server};
-use crate::{Body, BoxError, unread};
+use crate::{Body, BoxError, ReadOn, unread};
 
 /// The client's address, in a request's extensions.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -30,12 +30,15 @@ where
     S: Service<Request<Body>, Response = Response<Body>, Error = Infallible> + Clone + Send + 'static,
     S::Future: Send,
 {
-    Server::new(Module(service), options).run(listener, shutdown).await
+    Server::new(Module { service, read_on: options.read_on }, options).run(listener, shutdown).await
 }
 
 /// Gives a service bodies as it knows them.
 #[derive(Clone)]
-struct Module<S>(S);
+struct Module<S> {
+    service: S,
+    read_on: ReadOn,
+}
 
 /// Nothing in it is ever pinned.
 impl<S> Unpin for Module<S> {}
@@ -52,9 +55,9 @@ where
         request: Request<Incoming>,
         client: Arc<Client>,
     ) -> impl Future<Output = Response<Self::Body>> + Send + use<S> {
-        let mut request = unread::read_on(request).map(Body::new);
+        let mut request = unread::read_on(request, self.read_on).map(Body::new);
         request.extensions_mut().insert(PeerAddr(client.peer));
-        self.0.clone().oneshot(request).map(|answer| {
+        self.service.clone().oneshot(request).map(|answer| {
             let Ok(response) = answer;
             response.map(|body| http_body_util::BodyExt::map_err(body, BoxError::from as fn(_) -> _))
         })

@@ -159,10 +159,20 @@ async fn a_retry_after_is_waited_for_if_it_is_short() {
     let waited = asked.lock().unwrap().windows(2).map(|pair| pair[1] - pair[0]).next().unwrap();
     assert!(waited >= Duration::from_secs(1), "{waited:?}");
 
-    let (address, asked) = later("3600").await;
-    let cluster = cluster_with(&[address], retrying(policy(1)));
-    let answer = cluster.call(request(Method::GET, "/"), LONG).await.unwrap();
-    assert_eq!((answer.response.status().as_u16(), asked.lock().unwrap().len()), (503, 1));
+    let impatient = RetryPolicy { max_retry_after: ms(999), ..policy(1) };
+    for (retry_after, policy, outcome) in [
+        ("3600", policy(1), (503, 1)),
+        ("1", impatient.clone(), (503, 1)),
+        // By the clock of the server, which its `Date` tells, one of these is long over.
+        ("Sun, 06 Nov 1994 08:49:37 GMT", impatient, (200, 2)),
+        ("Fri, 31 Dec 9999 23:59:59 GMT", policy(1), (503, 1)),
+    ] {
+        let (address, asked) = later(retry_after).await;
+        let cluster = cluster_with(&[address], retrying(policy));
+        let answer = cluster.call(request(Method::GET, "/"), LONG).await.unwrap();
+        let seen = (answer.response.status().as_u16(), asked.lock().unwrap().len());
+        assert_eq!(seen, outcome, "{retry_after}");
+    }
 }
 
 #[tokio::test]

@@ -7,7 +7,7 @@ use tokio::io::AsyncReadExt as _;
 use tokio::net::TcpStream;
 use tokio::sync::{mpsc, oneshot};
 use trellis_core::codes;
-use trellis_net::{Body, ServeOptions, bind};
+use trellis_net::{Body, ReadOn, ServeOptions, bind};
 
 use crate::support::{cluster, head, request, say, server, text};
 
@@ -167,5 +167,28 @@ async fn a_quiet_connection_ends_with_its_patience_and_with_the_server() {
         }
         let ended = tokio::time::timeout(LONG, kept.read(&mut [0])).await;
         assert_eq!(ended.expect("closed in time").unwrap(), 0);
+    }
+}
+
+#[tokio::test]
+async fn a_body_that_nobody_wants_is_read_on_as_far_as_it_may_be() {
+    const LENGTH: usize = 200_000;
+    let of = |max_bytes| ReadOn { max_bytes, timeout: LONG };
+    for (read_on, goes_on) in [
+        (ReadOn::default(), true),
+        (of(LENGTH as u64 + 1), true),
+        (of(LENGTH as u64 / 2), false),
+        (of(0), false),
+        (ReadOn { timeout: Duration::ZERO, ..ReadOn::default() }, false),
+    ] {
+        let options = ServeOptions { read_on, ..ServeOptions::default() };
+        let server = server(options, async |_| Response::new(Body::empty())).await;
+        let mut stream = TcpStream::connect(server.address).await.unwrap();
+        say(&mut stream, &format!("POST / HTTP/1.1\r\nhost: x\r\ncontent-length: {LENGTH}\r\n\r\n")).await;
+        assert!(head(&mut stream).await.is_some(), "{read_on:?}");
+        let rest = format!("{}GET / HTTP/1.1\r\nhost: x\r\n\r\n", "a".repeat(LENGTH));
+        // Where it is not read, the connection is closed upon the client.
+        let _ = tokio::io::AsyncWriteExt::write_all(&mut stream, rest.as_bytes()).await;
+        assert_eq!(head(&mut stream).await.is_some(), goes_on, "{read_on:?}");
     }
 }

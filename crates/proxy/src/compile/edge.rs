@@ -4,6 +4,7 @@ use std::sync::Arc;
 
 use http::{HeaderName, HeaderValue, Method, StatusCode, Uri};
 use trellis_core::model;
+use trellis_resilience::FaultPolicy;
 
 use super::Compiler;
 use super::matchers::header_name;
@@ -145,13 +146,11 @@ impl Compiler<'_> {
             let valid = valid.ok_or_else(|| format!("{status} is not a status of a failure: use 400 to 599"));
             self.mistakes.take(format!("{at}.abort"), valid)
         });
-        Fault {
-            delay: fault.delay.map(Into::into),
-            delay_share: fault.delay_share,
-            abort,
-            abort_share: fault.abort_share,
-            when: self.condition(format!("{at}.when"), fault.when.as_deref()),
-        }
+        let policy = FaultPolicy {
+            delay: fault.delay.map(|delay| (delay.into(), fault.delay_share.get())),
+            abort: abort.map(|status| (status.as_u16(), fault.abort_share.get())),
+        };
+        Fault { policy, when: self.condition(format!("{at}.when"), fault.when.as_deref()) }
     }
 
     pub(super) fn hash_key(&mut self, at: String, source: Option<&str>) -> Option<Key> {

@@ -40,7 +40,7 @@ pub fn compile(model: &AppModel) -> Result<RouteTable, Vec<Mistake>> {
     let mut compiler = Compiler {
         model,
         mistakes: Mistakes::default(),
-        table: RouteTable::default(),
+        table: RouteTable::of(model.gateway.clone()),
         upstreams: HashMap::new(),
         clusters: HashMap::new(),
         policies: HashMap::new(),

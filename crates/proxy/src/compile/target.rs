@@ -6,7 +6,7 @@ use std::time::Duration;
 use http::{HeaderValue, StatusCode};
 use trellis_core::ServiceName;
 use trellis_core::model;
-use trellis_resilience::RetryPolicy;
+use trellis_resilience::{RetryPolicy, Split};
 
 use super::Compiler;
 use super::matchers::Asked;
@@ -84,13 +84,13 @@ impl<'m> Compiler<'m> {
         let mut split = Vec::new();
         if route.split.is_empty() {
             let to = (route.service.as_ref(), route.cluster.as_ref());
-            split.extend(self.destination(at, to, 1, route, retry.as_ref()));
+            split.extend(self.destination(at, to, route, retry.as_ref()));
         }
         for (index, item) in route.split.iter().enumerate() {
             let at = format!("{at}.split[{index}]");
             let to = (item.service.as_ref(), item.cluster.as_ref());
             self.one_of_both(&at, to);
-            split.extend(self.destination(&at, to, item.weight, route, retry.as_ref()));
+            split.extend(self.destination(&at, to, route, retry.as_ref()));
         }
         if !route.split.is_empty() && route.split.iter().all(|item| item.weight == 0) {
             self.mistakes.add(format!("{at}.split"), "no item has a weight: one of them must take requests");
@@ -111,13 +111,29 @@ impl<'m> Compiler<'m> {
         let host = host.and_then(|text| self.mistakes.take(format!("{at}.host_rewrite"), authority(text)));
         let websocket = route.websocket.unwrap_or(true);
         let is_whole = self.mistakes.len() == before && known.is_some();
-        is_whole.then(|| Forward { split: split.into(), sticky, canary, mirror, rewrite, host, websocket })
+        is_whole.then(|| Forward {
+            split: split.into(),
+            weights: Self::weights(route),
+            sticky,
+            canary,
+            mirror,
+            rewrite,
+            host,
+            websocket,
+        })
+    }
+
+    /// How the items of a split share the requests, by their names.
+    fn weights(route: &'m model::Route) -> Split {
+        let name = |item: &'m model::Weighted| item.service.as_ref().or(item.cluster.as_ref());
+        Split::new(route.split.iter().map(|item| (name(item).map_or("", ServiceName::as_str), item.weight)))
     }
 
     /// A route to `upstream` without anything of its own.
     pub(super) fn simply(&self, upstream: usize) -> Forward {
         Forward {
-            split: [self.to(upstream, 1, None, None)].into(),
+            split: [self.to(upstream, None, None)].into(),
+            weights: Split::new([("", 1)]),
             sticky: None,
             canary: Box::default(),
             mirror: None,
@@ -131,19 +147,17 @@ impl<'m> Compiler<'m> {
         &mut self,
         at: &str,
         (service, cluster): (Option<&'m ServiceName>, Option<&'m ServiceName>),
-        weight: u32,
         route: &model::Route,
         retry: Option<&Arc<RetryPolicy>>,
     ) -> Option<Destination> {
         let upstream = self.upstream(at, service, cluster)?;
-        Some(self.to(upstream, weight, route.timeout.map(Duration::from), retry))
+        Some(self.to(upstream, route.timeout.map(Duration::from), retry))
     }
 
     /// The route's settings, else the cluster's, else the gateway's.
     fn to(
         &self,
         upstream: usize,
-        weight: u32,
         timeout: Option<Duration>,
         retry: Option<&Arc<RetryPolicy>>,
     ) -> Destination {
@@ -156,7 +170,7 @@ impl<'m> Compiler<'m> {
         };
         let retry = retry.cloned().or_else(common);
         let timeout = timeout.unwrap_or(gateway.timeout.into());
-        Destination { upstream, weight, timeout, retry: retry.filter(|retry| retry.max_retries > 0) }
+        Destination { upstream, timeout, retry: retry.filter(|retry| retry.max_retries > 0) }
     }
 
     fn canaries(
@@ -175,7 +189,7 @@ impl<'m> Compiler<'m> {
                     .add(&at, "it would take every request: say which with `header`, `cookie` or `when`");
             }
             let matchers = self.matchers(&at, &Asked::from(canary));
-            let to = self.destination(&at, to, 1, route, retry);
+            let to = self.destination(&at, to, route, retry);
             canaries.extend(matchers.zip(to).map(|(matchers, to)| Canary { matchers, to }));
         }
         canaries.into()

@@ -7,7 +7,7 @@ use trellis_core::model;
 
 use super::Compiler;
 use crate::mistake::hint;
-use crate::table::{Key, TcpRoute, Upstream};
+use crate::table::{Defaults, Key, TcpRoute, Upstream};
 
 impl<'m> Compiler<'m> {
     /// The upstream that a route or part names, by its index. `at` is the route or part.
@@ -30,7 +30,8 @@ impl<'m> Compiler<'m> {
             Some(source) => Some(Key::compile(source).ok()?),
             None => None,
         };
-        let upstream = Upstream { settings: Arc::new(settings), hash };
+        let defaults = Defaults::of(&settings, &self.model.gateway);
+        let upstream = Upstream { settings: Arc::new(settings), defaults, hash };
         let index = self.table.upstreams.len();
         self.upstreams.insert(name, index);
         self.table.upstreams.push(upstream);

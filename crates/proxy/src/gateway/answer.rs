@@ -32,7 +32,7 @@ pub(super) async fn answer(
     request: Request<RequestBody>,
     client: Arc<Client>,
 ) -> Response<Answered> {
-    let (head, content) = read_on(request).into_parts();
+    let (head, content) = read_on(request, worker.shared.options.serve.read_on).into_parts();
     let incoming = Incoming::read(&head, &client, worker.shared.options.forwarded, &worker.shared.clock);
     let (version, hides_the_rest) = (head.version, hides_the_rest(&head));
     let is_grpc = grpc::is_grpc(&head.headers);

@@ -6,7 +6,7 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use tokio::sync::{Notify, watch};
 use tokio::task::JoinSet;
-use trellis_core::model::ClusterEndpoint;
+use trellis_core::model::{self, ClusterEndpoint};
 use trellis_core::{Discovery, Endpoint, EndpointSet, EndpointWatch, Error, InstanceId, ServiceName, codes};
 use trellis_net::cluster::ClusterReport;
 use trellis_net::{Cluster, ClusterOptions};
@@ -41,7 +41,7 @@ impl Clusters {
         let mut current = self.current();
         let cluster = |upstream: &Upstream| match current.get(upstream) {
             Some(known) => Ok(Arc::clone(known)),
-            None => self.cluster(upstream).map(Arc::new),
+            None => self.cluster(upstream, &table.gateway).map(Arc::new),
         };
         let clusters = table.upstreams.iter().map(cluster).collect::<Result<Vec<_>, _>>()?;
         *current = table.upstreams.iter().cloned().zip(clusters.iter().cloned()).collect();
@@ -84,8 +84,8 @@ impl Clusters {
         self.current.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    fn cluster(&self, upstream: &Upstream) -> Result<Cluster, Error> {
-        let Options { gateway, directory, .. } = &self.options;
+    fn cluster(&self, upstream: &Upstream, gateway: &model::Gateway) -> Result<Cluster, Error> {
+        let directory = &self.options.directory;
         let name = upstream.name();
         let options = ClusterOptions::of(&upstream.settings, gateway, self.options.workers(), directory);
         let options = options.map_err(|error| {

@@ -4,6 +4,7 @@ use std::time::Duration;
 
 use tokio::time::{Instant, sleep_until};
 use trellis_core::{Code, Error, codes};
+use trellis_resilience::fault::Fault as Injected;
 
 use crate::table::{Fault, Params, View};
 
@@ -15,7 +16,7 @@ pub(super) async fn strike(
     deadline: Instant,
     patience: Option<Duration>,
 ) -> Result<(), Error> {
-    let (delay, abort) = fault.strike(view, params, [fastrand::f64(), fastrand::f64()]);
+    let Injected { delay, abort } = fault.strike(view, params, [fastrand::f64(), fastrand::f64()]);
     if let Some(delay) = delay {
         // A delay beyond all time is one beyond the deadline.
         let end = Instant::now().checked_add(delay).unwrap_or(deadline);
@@ -29,7 +30,7 @@ pub(super) async fn strike(
     }
     match abort {
         Some(status) => {
-            let code = Code { status: status.as_u16(), ..codes::FAULT_INJECTED };
+            let code = Code { status, ..codes::FAULT_INJECTED };
             Err(Error::new(code, "this request fails on purpose"))
         }
         None => Ok(()),

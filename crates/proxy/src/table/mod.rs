@@ -23,6 +23,7 @@ use std::net::{IpAddr, SocketAddr};
 use std::time::Duration;
 
 use http::request::Parts;
+use trellis_core::model;
 
 pub(crate) use captures::{Captures, Params};
 pub(crate) use edits::HeaderEdits;
@@ -34,7 +35,7 @@ pub(crate) use route::{Captured, Route};
 pub(crate) use target::{Canary, Destination, Fault, Forward, Mirror, RateLimit, Target};
 pub(crate) use template::{Part, Template};
 pub(crate) use tree::{End, MAX_SEGMENTS, Pattern, Piece};
-pub(crate) use upstream::{Source, Upstream};
+pub(crate) use upstream::{Defaults, Source, Upstream};
 pub(crate) use view::View;
 
 use crate::path::normal_path;
@@ -50,6 +51,8 @@ pub struct RouteTable {
     regexes: Vec<u32>,
     pub(crate) routes: Vec<Route>,
     pub(crate) upstreams: Vec<Upstream>,
+    /// What upstreams have that they do not say themselves.
+    pub(crate) gateway: model::Gateway,
     pub(crate) tcp: Vec<TcpRoute>,
 }
 
@@ -78,6 +81,11 @@ pub(crate) enum Lookup<'t> {
 }
 
 impl RouteTable {
+    /// Nothing yet, with `gateway` for what upstreams do not say themselves.
+    pub(crate) fn of(gateway: model::Gateway) -> Self {
+        Self { gateway, ..Self::default() }
+    }
+
     /// How many routes there are.
     pub fn len(&self) -> usize {
         self.routes.len()

@@ -6,7 +6,8 @@ use std::time::Duration;
 use bytes::Bytes;
 use http::{HeaderValue, StatusCode};
 use trellis_core::Share;
-use trellis_resilience::RetryPolicy;
+use trellis_resilience::fault::Fault as Injected;
+use trellis_resilience::{FaultPolicy, RetryPolicy, Split, balance};
 
 use super::captures::Params;
 use super::view::View;
@@ -25,8 +26,10 @@ pub(crate) enum Target {
 /// A request that is sent on.
 #[derive(Debug)]
 pub(crate) struct Forward {
-    /// Never empty, and not all without weight.
+    /// Never empty.
     pub(crate) split: Box<[Destination]>,
+    /// The weights of those in `split`, in the same order; not all are 0.
+    pub(crate) weights: Split,
     /// Keeps equal requests at one destination.
     pub(crate) sticky: Option<Key>,
     pub(crate) canary: Box<[Canary]>,
@@ -44,7 +47,6 @@ pub(crate) struct Forward {
 pub(crate) struct Destination {
     /// Its index in the table.
     pub(crate) upstream: usize,
-    pub(crate) weight: u32,
     /// Longest wait for an answer to begin.
     pub(crate) timeout: Duration,
     pub(crate) retry: Option<Arc<RetryPolicy>>,
@@ -80,10 +82,7 @@ pub(crate) struct RateLimit {
 /// What goes wrong on purpose.
 #[derive(Debug)]
 pub(crate) struct Fault {
-    pub(crate) delay: Option<Duration>,
-    pub(crate) delay_share: Share,
-    pub(crate) abort: Option<StatusCode>,
-    pub(crate) abort_share: Share,
+    pub(crate) policy: FaultPolicy,
     pub(crate) when: Option<Condition>,
 }
 
@@ -94,50 +93,24 @@ impl Forward {
         if let Some(canary) = self.canary.iter().find(|canary| canary.matchers.fit(view, params)) {
             return &canary.to;
         }
-        let [only] = &*self.split else {
-            let key = self.sticky.as_ref().and_then(|key| key.of(view, params));
-            return self.weighted(key.map_or(draw, |key| stable_hash(key.as_bytes())));
-        };
-        only
-    }
-
-    /// The destination at `point` of the whole, where each has a stretch as long as its weight.
-    fn weighted(&self, point: u64) -> &Destination {
-        let total: u64 = self.split.iter().map(|to| u64::from(to.weight)).sum();
-        let mut rest = ((u128::from(point) * u128::from(total)) >> 64) as u64;
-        for to in &self.split {
-            match rest.checked_sub(u64::from(to.weight)) {
-                Some(less) => rest = less,
-                None => return to,
-            }
+        if let [only] = &*self.split {
+            return only;
         }
-        &self.split[self.split.len() - 1]
+        let key = self.sticky.as_ref().and_then(|key| key.of(view, params));
+        let picked = match key {
+            Some(key) => self.weights.pick_sticky(balance::hash(key.as_bytes())),
+            None => self.weights.pick(draw),
+        };
+        &self.split[picked.unwrap_or(0)]
     }
 }
 
 impl Fault {
-    /// The wait and the answer that a request gets on purpose. The draws are random in `0.0..1.0`.
-    pub(crate) fn strike(
-        &self,
-        view: &View<'_>,
-        params: &Params<'_>,
-        draws: [f64; 2],
-    ) -> (Option<Duration>, Option<StatusCode>) {
-        let delay = self.delay.filter(|_| self.delay_share.includes(draws[0]));
-        let abort = self.abort.filter(|_| self.abort_share.includes(draws[1]));
-        let is_meant = (delay.is_some() || abort.is_some())
-            && self.when.as_ref().is_none_or(|when| when.holds(view, params));
-        if is_meant { (delay, abort) } else { (None, None) }
+    /// What a request gets on purpose. The draws are random in `0.0..1.0`.
+    pub(crate) fn strike(&self, view: &View<'_>, params: &Params<'_>, draws: [f64; 2]) -> Injected {
+        let fault = self.policy.decide(draws);
+        let is_meant =
+            fault != Injected::default() && self.when.as_ref().is_none_or(|when| when.holds(view, params));
+        if is_meant { fault } else { Injected::default() }
     }
-}
-
-/// The same for the same bytes, on every machine and in every version: FNV-1a, with its bits mixed for the upper ones
-/// to count.
-pub(crate) fn stable_hash(bytes: &[u8]) -> u64 {
-    let fnv = bytes.iter().fold(0xcbf2_9ce4_8422_2325_u64, |hash, byte| {
-        (hash ^ u64::from(*byte)).wrapping_mul(0x0100_0000_01b3)
-    });
-    let mixed = (fnv ^ (fnv >> 33)).wrapping_mul(0xff51_afd7_ed55_8ccd);
-    let mixed = (mixed ^ (mixed >> 33)).wrapping_mul(0xc4ce_b9fe_1a85_ec53);
-    mixed ^ (mixed >> 33)
 }

@@ -86,15 +86,45 @@ async fn breakers_outlive_a_swap() {
     gateway.get("/").await.problem("TRL1004");
     gateway
         .handle
-        .replace(table(
-            "[[route]]\npath = '/new/**'\nservice = 's'\n[[route]]\npath = '/**'\nservice = 'other'",
-        ))
+        .replace(table(&format!(
+            "{settings}\n[[route]]\npath = '/new/**'\nservice = 's'\n[[route]]\npath = '/**'\nservice = 'other'",
+        )))
         .expect("a table");
     gateway.get("/new").await.problem("TRL1004");
     // A service that no route needs any more is forgotten.
     gateway.handle.replace(table(&to("other"))).expect("a table");
     gateway.handle.replace(table(&to("s"))).expect("a table");
     gateway.get("/").await.problem("TRL1005");
+}
+
+#[tokio::test]
+async fn a_changed_default_holds_at_once_where_nothing_else_is_said() {
+    let breaker = "failures = 1\nopen_for = '1h'";
+    let nobody = nobody().await;
+    let manifest = |gateway: &str| {
+        let cluster = |name, more: &str| {
+            format!(
+                "[[cluster]]\nname = '{name}'\nendpoints = ['{nobody}']\n{more}\n\
+                 [[route]]\npath = '/{name}'\ncluster = '{name}'\n"
+            )
+        };
+        let own = cluster("own", &format!("[cluster.breaker]\n{breaker}"));
+        format!("[gateway]\n{gateway}\n{}{own}", cluster("common", ""))
+    };
+    let gateway = TestGateway::start(&manifest("")).await;
+    let ask = async |path| gateway.get(path).await;
+    ask("/own").await.problem("TRL1005");
+    ask("/own").await.problem("TRL1004");
+    ask("/common").await.problem("TRL1005");
+    ask("/common").await.problem("TRL1005");
+    // What clusters are not made of costs none of them what is known.
+    gateway.handle.replace(table(&manifest("timeout = '7s'"))).expect("a table");
+    ask("/own").await.problem("TRL1004");
+    let changed = manifest(&format!("timeout = '7s'\n[gateway.breaker]\n{breaker}"));
+    gateway.handle.replace(table(&changed)).expect("a table");
+    ask("/common").await.problem("TRL1005");
+    ask("/common").await.problem("TRL1004");
+    ask("/own").await.problem("TRL1004");
 }
 
 #[tokio::test]

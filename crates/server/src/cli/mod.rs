@@ -5,7 +5,7 @@ mod client;
 mod config;
 mod explain;
 mod gateway;
-pub(crate) mod helper;
+mod helper;
 mod manifest;
 mod output;
 mod overrides;
@@ -25,13 +25,14 @@ use trellis_core::{Error, codes};
 
 use crate::admin;
 use crate::manifest::schema;
+use crate::up::Role;
 use args::{Cli, Command, Config};
 
 /// Runs the command line of this process.
 pub fn main() -> ExitCode {
     let mut words = std::env::args_os().skip(1);
-    if let Some(role) = words.next().and_then(|word| helper::Role::from_word(&word)) {
-        return role.play(words);
+    if let Some(role) = words.next().and_then(|word| Role::from_word(&word)) {
+        return helper::play(role, words);
     }
     let matches = Cli::command().get_matches();
     let cli = match Cli::from_arg_matches(&matches) {

@@ -4,6 +4,7 @@ mod announce;
 mod data_dir;
 mod observer;
 mod processes;
+mod role;
 mod sidecars;
 mod stages;
 
@@ -24,9 +25,9 @@ use trellis_storage::Store;
 use trellis_supervisor::Supervisor;
 
 pub use announce::{ModuleState, NotReadyModule, ProxyState, Summary};
+pub(crate) use role::Role;
 
 use crate::admin::{self, Life, Platform};
-use crate::cli::helper::Role;
 use crate::database::Database;
 use crate::doors;
 use crate::gateway::Inherited;
