@@ -6,7 +6,7 @@ use std::sync::{Arc, Mutex, PoisonError};
 use serde::{Deserialize, Serialize};
 use tokio::sync::watch;
 use trellis_core::model::AppModel;
-use trellis_core::{Error, Phase, codes};
+use trellis_core::{Error, codes};
 use utoipa::ToSchema;
 
 use crate::manifest::{Finding, Manifest};
@@ -73,20 +73,16 @@ impl Traffic {
     /// Puts `text`, a whole manifest, into force: its routes, its clusters and what routes have from `[gateway]`. With a
     /// single mistake nothing changes; the error has all of them.
     pub fn apply(&self, name: &str, text: String) -> Result<Applied, Error> {
-        let manifest = Manifest::parse(name, text, self.directory.clone(), &self.overrides)
+        let mut manifest = Manifest::parse(name, text, self.directory.clone(), &self.overrides)
             .map_err(|report| refused(report.error(), &report.findings()))?;
-        self.apply_model(&manifest.model)
-    }
-
-    fn apply_model(&self, model: &AppModel) -> Result<Applied, Error> {
-        let table = compile(model)?;
+        let table = manifest.routes()?;
         let routes = table.len();
         // Held until the table is in force, so that revisions come into force in their order.
         let mut current = self.lock();
         self.handle.replace(table)?;
         current.revision += 1;
-        self.models.send_replace(Arc::new(model.clone()));
-        let restart_needed = restart_needed(&current.started, model);
+        let restart_needed = restart_needed(&current.started, &manifest.model);
+        self.models.send_replace(Arc::new(manifest.model));
         Ok(Applied { revision: current.revision, routes, restart_needed })
     }
 
@@ -103,9 +99,9 @@ pub fn options(manifest: &Manifest) -> trellis_proxy::Options {
 
 /// The routes of `model`, which the manifest's checks have been through already.
 pub fn compile(model: &AppModel) -> Result<trellis_proxy::RouteTable, Error> {
-    let tls = model.mesh.tls.as_ref().filter(|_| model.app.phase == Phase::ServiceMesh);
-    let compiled = if tls.is_some() {
-        let cluster = mesh::tls::clusters(model.cluster.clone(), model.module.keys(), tls);
+    let compiled = if mesh::tls::applies(model) {
+        let cluster =
+            mesh::tls::clusters(model.cluster.clone(), model.module.keys(), model.mesh.tls.as_ref());
         trellis_proxy::compile(&AppModel { cluster, ..model.clone() })
     } else {
         trellis_proxy::compile(model)

@@ -71,9 +71,9 @@ pub async fn run(
     upgrade: Arc<Notify>,
     announce: impl FnOnce(&Summary),
 ) -> Result<(), Error> {
-    let Options { manifest, overrides, mut inherited, program, began } = options;
+    let Options { mut manifest, overrides, mut inherited, program, began } = options;
+    let table = manifest.routes()?;
     let model = &manifest.model;
-    let table = traffic::compile(model)?;
     let routes = table.len();
     let (doors, addresses) = doors::open(model, &table, &manifest.directory, &mut inherited).await?;
     let admin_socket = doors::listen("admin.listen", model.admin.listen, &mut inherited).await?;

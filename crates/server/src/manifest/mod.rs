@@ -18,11 +18,13 @@ use std::path::{Path as FilePath, PathBuf};
 use toml::de::DeTable;
 use trellis_core::model::AppModel;
 use trellis_core::{Error, codes};
+use trellis_proxy::RouteTable;
 
 pub use report::{Finding, Report};
 pub use single::only_program;
 
 use crate::settings::{Origin, Overrides};
+use crate::{mesh, traffic};
 use mistake::{Mistake, Place};
 use path::Path;
 use text::Text;
@@ -35,13 +37,15 @@ pub const FILE_NAME: &str = "trellis.toml";
 const MAX_BYTES: u64 = 1 << 20;
 
 /// An application, read and checked.
-#[derive(Debug, Clone)]
+#[derive(Debug)]
 pub struct Manifest {
     /// What it says, with overrides in place.
     pub model: AppModel,
     /// The folder that relative paths in it start from.
     pub directory: PathBuf,
     written: Option<(Text, Node)>,
+    /// What the check of the routes made of them.
+    routes: Option<RouteTable>,
 }
 
 /// Why there is no application.
@@ -63,12 +67,11 @@ impl Manifest {
             None => {
                 let mut model = only_program(folder).map_err(Failure::Unreadable)?;
                 overrides.apply(&mut model);
-                let mistakes = checks::check(&model, overrides);
-                if mistakes.is_empty() {
-                    return Ok(Self { model, directory: folder.to_owned(), written: None });
-                }
-                let nothing = Text::new(folder.display().to_string(), String::new());
-                return Err(Failure::Mistaken(Box::new(Report::new(nothing, None, mistakes))));
+                let nothing = || Text::new(folder.display().to_string(), String::new());
+                let routes = checks::check(&model, overrides).map_err(|mistakes| {
+                    Failure::Mistaken(Box::new(Report::new(nothing(), None, mistakes)))
+                })?;
+                return Ok(Self { model, directory: folder.to_owned(), written: None, routes: Some(routes) });
             }
         };
         let text = read(&path, &name).map_err(Failure::Unreadable)?;
@@ -94,10 +97,18 @@ impl Manifest {
         match rules::model(&json) {
             Ok(mut model) => {
                 overrides.apply(&mut model);
-                mistakes.extend(checks::check(&model, overrides));
-                if mistakes.is_empty() {
-                    drop(document);
-                    return Ok(Self { model, directory, written: Some((text, tree)) });
+                match checks::check(&model, overrides) {
+                    Ok(routes) if mistakes.is_empty() => {
+                        drop(document);
+                        return Ok(Self {
+                            model,
+                            directory,
+                            written: Some((text, tree)),
+                            routes: Some(routes),
+                        });
+                    }
+                    Ok(_) => {}
+                    Err(more) => mistakes.extend(more),
                 }
             }
             Err(violations) => {
@@ -107,12 +118,21 @@ impl Manifest {
                 mistakes.extend(unsaid);
                 if let Some(mut rest) = salvage::salvage(json, &mistakes) {
                     overrides.apply(&mut rest.model);
-                    mistakes.extend(rest.keep(checks::check(&rest.model, overrides)));
+                    let more = checks::check(&rest.model, overrides).err().unwrap_or_default();
+                    mistakes.extend(rest.keep(more));
                 }
             }
         }
         drop(document);
         Err(Report::new(text, Some(&tree), mistakes))
+    }
+
+    /// The routes, ready to be put into force. To make them takes a while when there are many, so what the check of the
+    /// manifest made is handed out, once.
+    pub fn routes(&mut self) -> Result<RouteTable, Error> {
+        // Between the proxies of a mesh, clusters have more to them than the manifest says.
+        let ready = self.routes.take().filter(|_| !mesh::tls::applies(&self.model));
+        ready.map_or_else(|| traffic::compile(&self.model), Ok)
     }
 
     /// Whether there is a file; otherwise the model was found out from the folder.

@@ -1,7 +1,12 @@
 //! TLS between those that have a proxy and whoever calls them.
 
-use trellis_core::ServiceName;
-use trellis_core::model::{Cluster, MeshTls, UpstreamTls};
+use trellis_core::model::{AppModel, Cluster, MeshTls, UpstreamTls};
+use trellis_core::{Phase, ServiceName};
+
+/// Whether the services of `model` are spoken to over TLS, whatever its clusters say.
+pub(crate) fn applies(model: &AppModel) -> bool {
+    model.app.phase == Phase::ServiceMesh && model.mesh.tls.is_some()
+}
 
 /// `clusters`, with which the services `meshed` are spoken to as their proxies listen: over TLS, if the mesh has it.
 pub(crate) fn clusters<'a>(

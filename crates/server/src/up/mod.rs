@@ -63,13 +63,13 @@ const MARGIN: Duration = Duration::from_secs(5);
 /// Runs the platform until `stop`, or until a part of it fails without which it cannot go on. `announce` is called
 /// once, when every module is ready or is known to have trouble.
 pub async fn run(options: Options, stop: Shutdown, announce: impl FnOnce(&Summary)) -> Result<(), Error> {
-    let Options { manifest, overrides, program, search_path, began } = options;
-    let model = &manifest.model;
+    let Options { mut manifest, overrides, program, search_path, began } = options;
     let clock = WallClock::system();
 
-    // Everything that can be refused is refused before anything runs: folder, sockets, database, programs.
+    // Everything that can be refused is refused before anything runs: routes, folder, sockets, database, programs.
+    let routes = manifest.routes()?;
+    let model = &manifest.model;
     let data = DataDir::open(&manifest.data_dir(&overrides), model.app.name.as_str(), model.app.phase)?;
-    let routes = traffic::compile(model)?;
     let (doors, clients) = doors::open(model, &routes, &manifest.directory, &mut Inherited::default())
         .await
         .map_err(another_port)?;
