@@ -7,7 +7,7 @@ use crate::workspace::Workspace;
 
 /// Give parsers bytes that nobody would send, for a while
 ///
-/// Needs `cargo install cargo-fuzz`. A failure leaves its input in fuzz/artifacts/TARGET, and the text says how to run it
+/// Needs `cargo install cargo-fuzz`; the compiler is the one that everything is built with. A failure leaves its input in fuzz/artifacts/TARGET, and the text says how to run it
 /// again.
 #[derive(clap::Args)]
 #[command(after_help = "\
@@ -27,11 +27,15 @@ const TARGETS: [&str; 4] = ["routing", "headers", "manifest", "http"];
 
 /// Runs them, one after the other.
 pub(crate) fn run(workspace: &Workspace, args: &Args) -> anyhow::Result<()> {
+    if !command::succeeds(command::cargo().args(["fuzz", "--version"])) {
+        bail!("`cargo fuzz` is missing; run: cargo install cargo-fuzz");
+    }
     let all = TARGETS.map(str::to_owned).to_vec();
     let targets = if args.targets.is_empty() { &all } else { &args.targets };
     for target in targets {
         let mut cargo = command::cargo();
-        // Sanitizers need a nightly compiler; what is looked for are panics and hangs.
+        // Sanitizers need a nightly compiler; what is looked for are panics and hangs. Without one, cargo-fuzz asks the
+        // compiler for nothing that the stable one does not give.
         cargo
             .current_dir(workspace.root.join("fuzz"))
             .args(["fuzz", "run", "--sanitizer", "none", target, "--"])
@@ -43,9 +47,7 @@ pub(crate) fn run(workspace: &Workspace, args: &Args) -> anyhow::Result<()> {
         command::say(&format!("fuzzing {target} for {} s", args.seconds));
         let status = cargo.status().context("cargo cannot be run")?;
         if !status.success() {
-            bail!(
-                "{target} failed ({status}); without cargo-fuzz, install it with `cargo install cargo-fuzz`"
-            );
+            bail!("{target} failed ({status})");
         }
     }
     Ok(())

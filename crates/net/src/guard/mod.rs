@@ -8,6 +8,7 @@
 mod chunked;
 mod framed;
 mod frames;
+pub(crate) mod malformed;
 mod scan;
 #[cfg(test)]
 mod tests;

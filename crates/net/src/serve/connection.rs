@@ -1,13 +1,13 @@
 //! One connection, from its first byte to its last.
 
-use std::convert::Infallible;
-use std::future::{Future, poll_fn};
+use std::future::{Future, poll_fn, ready};
 use std::pin::{Pin, pin};
 use std::sync::Arc;
 use std::task::{Context, Poll};
 use std::time::Duration;
 
 use futures_util::FutureExt as _;
+use futures_util::future::Either;
 use http::Request;
 use hyper::body::Incoming;
 use hyper::server::conn::{http1, http2};
@@ -23,7 +23,7 @@ use super::drain::{Drain, Place, Wanted};
 use super::http1::Http1;
 use super::{Client, Handler, ServeOptions, Server};
 use crate::BoxError;
-use crate::guard::{Framed, Patience};
+use crate::guard::{Framed, Patience, malformed};
 use crate::prefixed::{Prefix, Prefixed};
 use crate::tls::{ALPN_H2, ServerTls};
 
@@ -178,7 +178,14 @@ impl<H: Handler> Connection<'_, H> {
     {
         let Self { handler, builders, client, place } = self;
         let service = service_fn(move |request: Request<Incoming>| {
-            handler.handle(request, Arc::clone(&client)).map(Ok::<_, Infallible>)
+            match malformed::check(&request) {
+                Ok(()) => Either::Left(handler.handle(request, Arc::clone(&client)).map(Ok)),
+                Err(malformed) => {
+                    debug!(error = %malformed, "an HTTP/2 request is reset");
+                    // RFC 9113, section 8.1.1: a stream error, which hyper makes of this.
+                    Either::Right(ready(Err(h2::Error::from(h2::Reason::PROTOCOL_ERROR))))
+                }
+            }
         });
         let connection = builders.http2.serve_connection(TokioIo::new(Framed::new(stream)), service);
         // Apart, so that what waits for years has no room for what it might have been instead.

@@ -192,3 +192,21 @@ async fn a_body_that_nobody_wants_is_read_on_as_far_as_it_may_be() {
         assert_eq!(head(&mut stream).await.is_some(), goes_on, "{read_on:?}");
     }
 }
+
+#[tokio::test]
+async fn a_malformed_request_of_http2_is_reset_and_the_connection_goes_on() {
+    let server = server(ServeOptions::default(), async |_| Response::new(Body::empty())).await;
+    let stream = TcpStream::connect(server.address).await.unwrap();
+    let (mut client, connection) = h2::client::handshake(stream).await.unwrap();
+    let connection = tokio::spawn(connection);
+    let mut ask = async |name: &'static str, value: &'static str| {
+        let request = http::Request::get("http://shop.example/").header(name, value).body(()).unwrap();
+        let (answer, _) = client.send_request(request, true).unwrap();
+        answer.await.map(|answer| answer.status().as_u16()).map_err(|error| error.reason())
+    };
+    for (name, value) in [("x-a", " b"), ("x-a", "b\t"), ("host", "other.example")] {
+        assert_eq!(ask(name, value).await, Err(Some(h2::Reason::PROTOCOL_ERROR)), "{name}: {value:?}");
+        assert_eq!(ask("host", "shop.example").await, Ok(200));
+    }
+    connection.abort();
+}
