@@ -59,6 +59,12 @@ impl From<Error> for trellis_core::Error {
 }
 
 impl Error {
+    /// Whether the write may or may not have been kept, since the commit was not answered. Whoever repeats it has to look
+    /// first, or to write in such a way that twice is as good as once.
+    pub fn outcome_unknown(&self) -> bool {
+        matches!(self, Self::CommitFailed(_))
+    }
+
     /// Reads the driver's error. `sql` is the statement, which holds no values.
     pub(crate) fn of(error: &sqlx::Error, sql: &str) -> Self {
         let sqlx::Error::Database(database) = error else {

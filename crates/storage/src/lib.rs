@@ -4,6 +4,7 @@
 //! the driver: they give SQL with `$1` placeholders and [`Value`]s, and get [`Row`]s.
 
 mod error;
+pub mod feed;
 mod migration;
 mod options;
 mod postgres;
@@ -14,8 +15,10 @@ mod store;
 mod tx;
 mod value;
 mod work;
+mod writer;
 
 pub use error::Error;
+pub use feed::{Change, Feed, FeedBatch, FeedOptions, FeedState};
 pub use futures_util::future::BoxFuture;
 pub use migration::Migration;
 pub use options::{Dialect, Options};

@@ -1,6 +1,7 @@
 //! What every database behind a store must do. Each test runs on each database.
 
 mod concurrency;
+pub(crate) mod feed;
 mod lifecycle;
 mod migrations;
 mod transactions;
@@ -69,6 +70,17 @@ conformance! {
         many_may_start_at_once
         owners_do_not_meet
         they_may_take_long
+    }
+    feed {
+        changes_come_in_their_order
+        an_announcement_is_a_part_of_its_transaction
+        a_write_may_announce_several
+        a_plain_write_may_not_announce
+        revisions_survive_a_restart
+        who_falls_behind_reads_from_the_table
+        who_falls_behind_the_table_begins_anew
+        old_changes_go
+        a_feed_ends_with_its_store
     }
     lifecycle {
         everything_is_there_after_reopening
