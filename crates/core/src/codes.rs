@@ -144,6 +144,8 @@ codes! {
     STORE_CONFLICT = "TRL4004", 409, Client, NO, "A row with this key exists";
     /// The write queue is full.
     STORE_BUSY = "TRL4005", 503, Us, SOON, "Too many writes are waiting";
+    /// A node joined, left or was declared dead while another relied on the list.
+    MEMBERSHIP_CHANGED = "TRL4006", 503, Us, SOON, "The nodes have changed meanwhile";
 }
 
 #[cfg(test)]

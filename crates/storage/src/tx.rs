@@ -9,7 +9,7 @@ use sqlx::{Postgres, SqliteConnection};
 use crate::feed::{Hub, Ledger, schema};
 use crate::statement::{Connection, read_all, read_first, read_one};
 use crate::work::Kind;
-use crate::{Change, Dialect, Error, FromRow, Params, Row, params};
+use crate::{Change, Dialect, Error, FromRow, Params, Row, members, params};
 
 /// A transaction under way; [`Store::write`](crate::Store::write) makes and ends it.
 ///
@@ -112,9 +112,20 @@ impl Tx {
         self.note(revision)
     }
 
+    /// Aborts this transaction with [`Error::NotLive`] unless the node is a member, and the list of members still has this
+    /// number, the one under which the node decided to write: see [`members`](crate::members). Until this transaction
+    /// ends, nobody can declare the node dead, join or leave. (Only for stores that were
+    /// [joined](crate::members::Members::join).)
+    pub async fn require_live(&mut self, node_id: &str, epoch: u64) -> Result<(), Error> {
+        let live = members::require(self, node_id, epoch).await;
+        self.note(live)
+    }
+
     /// Reads the head. On PostgreSQL, whoever does so after this waits for the end of this transaction.
     pub(crate) async fn take_head(&mut self) -> Result<u64, Error> {
         let head = self.fetch_one(schema::take_head(self.dialect()), params![]).await?;
+        // Under the lock nobody can be further than the table.
+        self.hub.check_base(head);
         self.ledger.set_base(head);
         Ok(head)
     }

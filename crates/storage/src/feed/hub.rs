@@ -108,7 +108,6 @@ impl Hub {
     /// A page of the table, read while the head was `before`. Whether more may follow.
     pub(crate) fn take_page(&self, before: u64, page: &Page, limit: usize) -> bool {
         if page.head < before {
-            // What was committed is gone: a backup was restored, or a copy took over that had not got everything.
             self.rewind(page.head);
             return false;
         }
@@ -119,9 +118,18 @@ impl Hub {
         page.changes.len() >= limit
     }
 
+    /// The head of the table, which is at least as far as what is known unless the database was set back.
+    pub(crate) fn check_base(&self, head: u64) {
+        if head < self.mark().head {
+            self.rewind(head);
+        }
+    }
+
     fn rewind(&self, head: u64) {
+        // What was committed is gone: a backup was restored, or a copy took over that had not got everything.
         tracing::error!(head, "the database was set back to an earlier state; everything is read anew");
-        self.inner().recent.clear();
+        let mut inner = self.inner();
+        inner.recent.clear();
         self.mark.send_modify(|mark| {
             mark.head = head;
             mark.rewinds += 1;

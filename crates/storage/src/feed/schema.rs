@@ -1,4 +1,4 @@
-//! The tables of the feed, and the statements on them.
+//! The tables of the feed and of the members, and the statements on the former.
 
 use std::time::Duration;
 
@@ -9,10 +9,11 @@ pub(crate) const OWNER: &str = "storage";
 
 /// Every revision up to the head has had one row, and rows go from the oldest on. So a gap shows: a row is missing
 /// exactly if the oldest of those that are wanted is not the one that comes next.
-pub(crate) const MIGRATIONS: &[Migration] = &[Migration {
-    version: 1,
-    name: "feed",
-    sql: "CREATE TABLE trellis_feed (
+pub(crate) const MIGRATIONS: &[Migration] = &[
+    Migration {
+        version: 1,
+        name: "feed",
+        sql: "CREATE TABLE trellis_feed (
             revision BIGINT NOT NULL PRIMARY KEY,
             topic TEXT NOT NULL,
             key TEXT NOT NULL,
@@ -23,7 +24,24 @@ pub(crate) const MIGRATIONS: &[Migration] = &[Migration {
             revision BIGINT NOT NULL
           );
           INSERT INTO trellis_feed_head (id, revision) VALUES (1, 0)",
-}];
+    },
+    Migration {
+        version: 2,
+        name: "members",
+        sql: "CREATE TABLE trellis_members (
+                node_id TEXT NOT NULL PRIMARY KEY,
+                name TEXT NOT NULL,
+                address TEXT NOT NULL,
+                started_unix_ms BIGINT NOT NULL,
+                expires_unix_ms BIGINT
+              );
+              CREATE TABLE trellis_members_epoch (
+                id BIGINT NOT NULL PRIMARY KEY CHECK (id = 1),
+                epoch BIGINT NOT NULL
+              );
+              INSERT INTO trellis_members_epoch (id, epoch) VALUES (1, 0)",
+    },
+];
 
 /// The head, and with it the right to make the next revision: whoever asks after this waits for the end of the
 /// transaction.

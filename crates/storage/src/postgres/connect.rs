@@ -11,6 +11,10 @@ use crate::{Error, Options};
 /// Connections nobody uses are closed after this long.
 const IDLE: Duration = Duration::from_mins(5);
 
+/// So much later than this side the server ends a transaction in which nothing happens: if this side is stopped or cut
+/// off. If it were faster, a piece of work that hangs would take those with it that share its transaction.
+const LATER: Duration = Duration::from_secs(1);
+
 pub(super) struct Pools {
     pub(super) readers: PgPool,
     pub(super) writers: PgPool,
@@ -62,7 +66,7 @@ fn connect_options(options: &Options) -> Result<PgConnectOptions, Error> {
     Ok(parsed.options([
         ("lock_timeout", milliseconds(options.busy_timeout)),
         ("statement_timeout", milliseconds(options.max_work)),
-        ("idle_in_transaction_session_timeout", milliseconds(options.max_work)),
+        ("idle_in_transaction_session_timeout", milliseconds(options.max_work + LATER)),
     ]))
 }
 

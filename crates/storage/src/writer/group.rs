@@ -131,8 +131,10 @@ impl<'g> Group<'g> {
             biased;
             succeeded = work.run(&mut self.tx) => Ok(succeeded),
             () = self.watch.given_up() => given_up("other writes were waiting"),
-            // Other nodes may be waiting. No timer runs on SQLite: see `Watch`.
-            () = tokio::time::sleep(limit), if shared => given_up("it held up the writes of all nodes"),
+            // Other nodes may be waiting. No timer is made on SQLite: see `Watch`.
+            () = async { tokio::time::sleep(limit).await }, if shared => {
+                given_up("it held up the writes of all nodes")
+            }
         };
         self.watch.end();
         // Work that hid the failure of a statement must not look as if it had succeeded.

@@ -1,6 +1,9 @@
-use futures_util::future::join_all;
-use trellis_storage::{Change, Error, Feed, FeedBatch, FeedOptions, Options, Store, params};
+use std::io::{BufRead, BufReader};
 
+use futures_util::future::join_all;
+use trellis_storage::{Change, Dialect, Error, Feed, FeedBatch, FeedOptions, Options, Store, params};
+
+use crate::child;
 use crate::support::{Database, LIMIT, ids, work};
 
 /// Inserts a row and announces it.
@@ -161,6 +164,111 @@ pub(super) async fn who_falls_behind_the_table_begins_anew(db: Database) {
     assert_eq!(up_to(&mut store.feed(33).await.unwrap(), 41).await.len(), 8);
     // A place that the database has never been at.
     assert_eq!(next(&mut store.feed(1000).await.unwrap()).await, FeedBatch::Resync { revision: 41 });
+}
+
+pub(super) async fn no_acknowledged_announcement_is_lost_by_kill_9(db: Database) {
+    let store = db.store_with_table().await;
+    store.head().await.unwrap();
+    store.close().await;
+    let mut acknowledged: Vec<(u64, i64)> = Vec::new();
+    for round in 0..3 {
+        let mut child = child::announcer(&db.options().url, round * 1_000_000);
+        let mut lines = BufReader::new(child.stdout.take().unwrap()).lines().map_while(Result::ok);
+        // Each round at another moment.
+        let enough = 37 + 50 * round as usize;
+        acknowledged.extend(lines.by_ref().filter_map(|line| child::announced(&line)).take(enough));
+        child.kill().unwrap();
+        // What it printed before it died.
+        acknowledged.extend(lines.filter_map(|line| child::announced(&line)));
+        assert!(!child.wait().unwrap().success());
+    }
+    assert!(acknowledged.len() >= 200, "the child announces at all: {}", acknowledged.len());
+    let store = db.store().await;
+    let head = store.head().await.unwrap();
+    let seen = up_to(&mut store.feed(0).await.unwrap(), head).await;
+    assert_eq!(
+        seen.iter().map(|(revision, _)| *revision).collect::<Vec<_>>(),
+        (1..=head).collect::<Vec<_>>()
+    );
+    for (revision, id) in acknowledged {
+        assert_eq!(seen[revision as usize - 1], (revision, id.to_string()), "acknowledged and lost");
+    }
+    let mut announced: Vec<i64> = seen.iter().map(|(_, key)| key.parse().unwrap()).collect();
+    announced.sort_unstable();
+    assert_eq!(announced, ids(&store).await, "a row is there exactly if it was announced");
+}
+
+pub(super) async fn ordered_writes_share_commits(db: Database) {
+    let store = db.store_with_table().await;
+    store.head().await.unwrap();
+    let before = store.commits();
+    let done = join_all((0..300).map(|id| change(&store, id))).await;
+    assert!(done.iter().all(Result::is_ok), "{done:?}");
+    let commits = store.commits() - before;
+    assert!((1..=100).contains(&commits), "300 writes at once took {commits} commits");
+}
+
+pub(super) async fn ordered_writes_may_rely_on_what_they_read(db: Database) {
+    let stores = [db.store_with_table().await, db.store().await];
+    change(&stores[0], 1).await.unwrap();
+    let add = |store: &Store| {
+        let store = store.clone();
+        async move {
+            store
+                .write_ordered(work(|tx| {
+                    Box::pin(async move {
+                        let n: i64 = tx.fetch_one("SELECT n FROM t WHERE id = 1", params![]).await?;
+                        tx.execute("UPDATE t SET n = $1 WHERE id = 1", params![n + 1]).await
+                    })
+                }))
+                .await
+        }
+    };
+    let done = join_all((0..100).map(|n| add(&stores[n % 2]))).await;
+    assert!(done.iter().all(Result::is_ok), "{done:?}");
+    let n: i64 = stores[0].fetch_one("SELECT n FROM t WHERE id = 1", params![]).await.unwrap();
+    assert_eq!(n, 100);
+}
+
+pub(super) async fn a_lost_commit_is_said_to_be_unknown(db: Database) {
+    let store = db.store_with_table().await;
+    assert_eq!(change(&store, 1).await, Ok(1));
+    break_commits(&store).await;
+    let error = change(&store, 2).await.unwrap_err();
+    assert!(error.outcome_unknown(), "{error}");
+    let error = trellis_core::Error::from(error);
+    assert_eq!(error.retry_advice(), trellis_core::Retry::No);
+    mend_commits(&store).await;
+    assert_eq!(change(&store, 3).await, Ok(2), "the writer goes on, and nothing is left of it");
+    assert_eq!(ids(&store).await, [1, 3]);
+}
+
+/// Until mended, a commit after an insert into `t` ends the connection, or fails.
+async fn break_commits(store: &Store) {
+    let scripts: &[&'static str] = match store.dialect() {
+        Dialect::Sqlite => &[
+            "CREATE TABLE parent (id BIGINT PRIMARY KEY)",
+            "CREATE TABLE child (parent BIGINT REFERENCES parent (id) DEFERRABLE INITIALLY DEFERRED)",
+            "CREATE TRIGGER breaks AFTER INSERT ON t BEGIN INSERT INTO child VALUES (9); END",
+        ],
+        Dialect::Postgres => &[
+            "CREATE FUNCTION breaks() RETURNS trigger LANGUAGE plpgsql AS
+             'BEGIN PERFORM pg_terminate_backend(pg_backend_pid()); RETURN NULL; END'",
+            "CREATE CONSTRAINT TRIGGER breaks AFTER INSERT ON t DEFERRABLE INITIALLY DEFERRED
+             FOR EACH ROW EXECUTE FUNCTION breaks()",
+        ],
+    };
+    for script in scripts {
+        store.execute(script, params![]).await.unwrap();
+    }
+}
+
+async fn mend_commits(store: &Store) {
+    let sql = match store.dialect() {
+        Dialect::Sqlite => "DROP TRIGGER breaks",
+        Dialect::Postgres => "DROP TRIGGER breaks ON t",
+    };
+    store.execute(sql, params![]).await.unwrap();
 }
 
 pub(super) async fn old_changes_go(db: Database) {

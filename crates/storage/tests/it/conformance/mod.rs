@@ -3,6 +3,7 @@
 mod concurrency;
 pub(crate) mod feed;
 mod lifecycle;
+pub(crate) mod members;
 mod migrations;
 mod transactions;
 mod types;
@@ -80,7 +81,15 @@ conformance! {
         who_falls_behind_reads_from_the_table
         who_falls_behind_the_table_begins_anew
         old_changes_go
+        no_acknowledged_announcement_is_lost_by_kill_9
+        ordered_writes_share_commits
+        ordered_writes_may_rely_on_what_they_read
+        a_lost_commit_is_said_to_be_unknown
         a_feed_ends_with_its_store
+    }
+    members {
+        a_member_is_there_until_it_leaves
+        a_write_is_aborted_when_the_list_has_changed
     }
     lifecycle {
         everything_is_there_after_reopening
