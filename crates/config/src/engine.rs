@@ -160,13 +160,26 @@ impl Engine {
         if known.is_some_and(has) {
             return Ok(());
         }
-        let _turn = self.refreshing.lock().await;
+        let turn = self.refreshing.lock().await;
         if known.is_some_and(has) {
             return Ok(());
         }
         let old = self.snapshot();
+        self.take_in(&old, turn).await
+    }
+
+    /// Reads everything anew: the database may have been set back to an earlier state.
+    pub(crate) async fn reload(&self) -> Result<()> {
+        let turn = self.refreshing.lock().await;
+        self.take_in(&Snapshot::default(), turn).await?;
+        self.count_all();
+        self.topics.publish_all(self.current.load().revision);
+        Ok(())
+    }
+
+    async fn take_in(&self, old: &Snapshot, _turn: tokio::sync::MutexGuard<'_, ()>) -> Result<()> {
         let mut cells = cells::since(&self.store, old.revision).await?;
-        let mut new = (*old).clone();
+        let mut new = old.clone();
         // Deletions that this node has not seen may be forgotten already, so everything is read anew.
         let forgotten = old.revision > 0
             && cells.iter().any(|c| c.kind == Kind::Floor && c.meta().is_ok_and(|f: u64| f > old.revision));

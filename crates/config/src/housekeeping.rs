@@ -7,7 +7,7 @@ use std::time::Duration;
 use tokio::time::{Instant, sleep};
 use tracing::{info, warn};
 use trellis_core::error::chain;
-use trellis_storage::params;
+use trellis_storage::{FeedBatch, params};
 
 use crate::cells::{self, Cell, Kind};
 use crate::engine::{Engine, Outcome};
@@ -20,12 +20,27 @@ const SILENT_BEATS: u32 = 4;
 /// How long to wait after the database did not answer.
 const PAUSE: Duration = Duration::from_secs(1);
 
-/// Takes in what other nodes write.
+/// Takes in what other nodes write, and what was written here by somebody who did not wait for the answer.
 pub(crate) async fn follow(engine: &Arc<Engine>) {
     loop {
-        sleep(PAUSE).await;
-        if let Err(error) = engine.refresh(None).await {
+        if let Err(error) = follow_feed(engine).await {
             warn!(error = chain(&error), "changes of other nodes cannot be read; it is tried again");
+        }
+        sleep(PAUSE).await;
+    }
+}
+
+async fn follow_feed(engine: &Arc<Engine>) -> Result<()> {
+    let mut feed = engine.store.feed(engine.snapshot().revision).await?;
+    loop {
+        match feed.next().await? {
+            FeedBatch::Changes { changes, .. } => {
+                let ours = changes.iter().rev().find(|change| &*change.topic == cells::OWNER);
+                if let Some(last) = ours {
+                    engine.refresh(Some(last.revision)).await?;
+                }
+            }
+            FeedBatch::Resync { .. } => engine.reload().await?,
         }
     }
 }
@@ -116,6 +131,11 @@ pub(crate) async fn tidy(engine: &Arc<Engine>, before: u64) -> Result<()> {
         info!(count, "deletions of long ago were forgotten");
     }
     let most = i64::from(engine.options.max_audit);
+    let held: Option<i64> =
+        engine.store.fetch_one("SELECT max(id) - min(id) FROM config_audit", params![]).await?;
+    if held.is_none_or(|held| held < most) {
+        return Ok(());
+    }
     let sql = "DELETE FROM config_audit WHERE id <= (SELECT max(id) FROM config_audit) - $1";
     engine.store.execute(sql, params![most]).await?;
     Ok(())

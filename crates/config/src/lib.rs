@@ -9,6 +9,7 @@
 //! and its `lock_index` is a fencing token.
 
 mod cells;
+mod door;
 mod engine;
 mod error;
 mod handle;
@@ -21,6 +22,7 @@ mod snapshot;
 mod topics;
 pub mod versioned;
 
+pub use door::{openapi, router};
 pub use error::{Error, Result};
 pub use handle::Handle;
 pub use options::Options;

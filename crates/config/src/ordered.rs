@@ -2,6 +2,8 @@
 
 use trellis_storage::{BoxFuture, Error, Store, Tx};
 
+use crate::cells::OWNER;
+
 /// Runs the closure in a transaction whose place in the order is its revision.
 pub(crate) async fn write<T, E, F>(store: &Store, work: F) -> Result<T, E>
 where
@@ -10,13 +12,10 @@ where
     E: From<Error> + Send + 'static,
 {
     store
-        .write(move |tx| {
+        .write_ordered(move |tx| {
             Box::pin(async move {
-                tx.lock("config").await?;
-                let last: Option<u64> = tx
-                    .fetch_one("SELECT max(revision) FROM config_cells", trellis_storage::params![])
-                    .await?;
-                work(tx, last.unwrap_or_default() + 1).await
+                let revision = tx.announce(OWNER, "*").await?;
+                work(tx, revision).await
             })
         })
         .await

@@ -35,6 +35,13 @@ impl Draft {
         Self { index, ..Self::default() }
     }
 
+    /// The state that this one has led to, for a change of another revision.
+    #[cfg(test)]
+    pub(crate) fn clone_at(&self, index: u64) -> Self {
+        let (slots, sessions) = (self.slots.clone(), self.sessions.clone());
+        Self { slots, sessions, delays: self.delays.clone(), ..Self::at(index) }
+    }
+
     /// Applies all operations, or none: on errors the draft is to be thrown away.
     pub(crate) fn run(&mut self, ops: &[TxnOp]) -> Result<TxnDone, Vec<TxnOpError>> {
         let mut results = Vec::with_capacity(ops.len());

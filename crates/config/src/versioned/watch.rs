@@ -56,6 +56,11 @@ impl Watch {
         Ok(update)
     }
 
+    /// Whether the service stops, so that nothing more will come.
+    pub(crate) fn is_over(&self) -> bool {
+        self.handle.engine().closing.is_triggered()
+    }
+
     fn nothing(&self) -> Update {
         Update { revision: self.after, resync: false, items: Vec::new() }
     }
