@@ -97,6 +97,14 @@ codes! {
     REGISTRY_FULL = "TRL2011", 503, Us, SOON, "The registry is full";
     /// The request names a host that the admin API does not answer to.
     FORBIDDEN_HOST = "TRL2012", 403, Client, NO, "The admin API does not answer to this host name";
+    /// The key is at another version than the change names.
+    CONFIG_STALE = "TRL2013", 409, Client, NO, "The key is at another version";
+    /// A value does not match the JSON Schema that is attached.
+    CONFIG_SCHEMA = "TRL2014", 422, Client, NO, "The value does not match its schema";
+    /// Secrets cannot be sealed or opened.
+    CONFIG_SECRETS = "TRL2015", 503, Us, NO, "The secret cannot be sealed or opened";
+    /// The configuration holds as much as it may.
+    CONFIG_FULL = "TRL2016", 503, Us, SOON, "The configuration is full";
 
     // 3xxx: start-up and configuration, seen on the command line
     /// trellis.toml has mistakes.
