@@ -121,7 +121,7 @@ async fn apply(shared: &Shared, store: &Store, target: Target, status: Option<St
         if !registered {
             return Err(match target {
                 Target::Instance(id) => Error::UnknownInstance(id),
-                Target::Service(name) => Error::UnknownService(name),
+                Target::Service(name) => Error::UnknownService(crate::ServiceKey::of(name)),
             });
         }
         if count >= shared.options.max_overrides {
@@ -154,16 +154,10 @@ mod tests {
     }
 
     fn register(shared: &Shared, id: &str, lease: Duration) {
+        let service: trellis_core::ServiceName = "a".parse().unwrap();
         let registration = Registration {
-            id: id.parse().unwrap(),
-            service: "a".parse().unwrap(),
-            host: "h".into(),
-            port: 1,
-            metadata: [].into(),
-            weight: 1,
-            zone: None,
-            status: Status::Up,
             lease: Lease::For(lease),
+            ..Registration::new(id.parse().unwrap(), service, "h", 1)
         };
         shared.step(|state, now| Ok(((), state.register(registration, now)?))).unwrap();
     }

@@ -14,7 +14,7 @@ use super::refusal::Reply;
 use super::schema;
 use crate::error::{Error, Fault};
 use crate::handle::Handle;
-use crate::registration::{Lease, Registration};
+use crate::registration::{Lease, Registration, Weights};
 use crate::view::InstanceView;
 
 /// What an instance says of itself.
@@ -99,8 +99,15 @@ pub(super) async fn register(
     let RegistrationBody { id: _, service, host, port, metadata, weight, zone, status, lease } = body;
     let lease = Lease::For(lease.map_or(handle.options().lease, |asked| asked.0));
     let weight = u32::from(weight);
-    let registration = Registration { id, service, host, port, metadata, weight, zone, status, lease };
-    Ok(Answer(handle.admit(registration)?))
+    let registration = Registration {
+        metadata: metadata.into(),
+        weights: Weights { passing: weight, warning: weight },
+        zone: zone.map(Into::into),
+        status,
+        lease,
+        ..Registration::new(id, service, host, port)
+    };
+    Ok(Answer(handle.take_in(registration)?))
 }
 
 /// One instance, and why it has its status.

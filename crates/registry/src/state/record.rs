@@ -29,7 +29,10 @@ pub(crate) struct Record {
 
 impl Record {
     pub(super) fn new(registration: Registration, now: Now) -> Self {
-        let Registration { id, service, host, port, metadata, weight, zone, status, lease } = registration;
+        let Registration { id, service, host, port, metadata, weights, zone, status, lease, .. } = registration;
+        let (host, metadata, weight) = (host.to_string(), metadata.to_map(), weights.passing);
+        let zone = zone.map(|zone| zone.to_string());
+        let service = service.to_service_name().expect("the door refuses others for now");
         let instance = ServiceInstance { id, service, host, port, metadata, weight, zone, status };
         let mut record = Self {
             authority: instance.authority().into(),
@@ -73,7 +76,7 @@ impl Record {
     pub(super) fn renew(&mut self, now: Instant) {
         self.expired = false;
         self.deadline = match self.lease {
-            Lease::Managed => None,
+            Lease::Managed | Lease::None => None,
             Lease::For(lease) => Some(now + lease),
         };
     }

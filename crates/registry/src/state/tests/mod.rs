@@ -48,14 +48,7 @@ fn name(text: &str) -> ServiceName {
 /// An instance that is UP, on its own lease.
 fn instance(instance: &str, service: &str) -> Registration {
     Registration {
-        id: id(instance),
-        service: name(service),
-        host: "10.0.0.1".into(),
-        port: 80,
-        metadata: [].into(),
-        weight: 1,
-        zone: None,
-        status: Status::Up,
         lease: Lease::For(LEASE),
+        ..Registration::new(id(instance), name(service), "10.0.0.1", 80)
     }
 }

@@ -1,10 +1,14 @@
 //! What others do with the registry.
 
+mod catalog;
+mod watch;
+mod write;
+
 use std::collections::BTreeSet;
 use std::sync::Arc;
 use std::time::Duration;
 
-use tokio::sync::{mpsc, oneshot, watch};
+use tokio::sync::{mpsc, oneshot, watch as channel};
 use tracing::error;
 use trellis_core::{Discovery, EndpointSet, EndpointWatch, InstanceId, ServiceInstance, ServiceName, Status};
 
@@ -15,6 +19,8 @@ use crate::service::Word;
 use crate::shared::Shared;
 use crate::state::{Asker, Changed, Record};
 use crate::view::{InstanceView, OverrideView, ServiceSummary, Target};
+
+pub use watch::Cached;
 
 /// The registry, for everyone but itself. Clones are the same registry.
 #[derive(Clone)]
@@ -39,11 +45,11 @@ impl Handle {
     /// Registers an instance, in place of one with the same id, and starts its lease. What comes back has the status
     /// that counts. Nobody but the platform replaces an instance that the platform runs.
     pub fn register(&self, registration: Registration) -> Result<ServiceInstance> {
-        self.admit(registration).map(|view| view.instance)
+        self.take_in(registration).map(|view| view.instance)
     }
 
     /// [`Self::register`] with more to tell.
-    pub(crate) fn admit(&self, registration: Registration) -> Result<InstanceView> {
+    pub(crate) fn take_in(&self, registration: Registration) -> Result<InstanceView> {
         let id = registration.id.clone();
         self.shared.step(|state, now| {
             let changed = state.register(registration, now)?;
@@ -59,12 +65,12 @@ impl Handle {
 
     /// Removes an instance, for the platform.
     pub fn deregister(&self, id: &InstanceId) -> Result<()> {
-        self.remove(id, Asker::Platform)
+        self.take_out(id, Asker::Platform)
     }
 
     /// Removes an instance for someone outside, who may not remove what the platform runs. For doors.
     pub fn withdraw(&self, id: &InstanceId) -> Result<()> {
-        self.remove(id, Asker::Outside)
+        self.take_out(id, Asker::Outside)
     }
 
     /// Reports what is known of an instance's liveness. Does not renew its lease.
@@ -85,7 +91,7 @@ impl Handle {
     /// A service and all its instances, if it has any.
     pub fn service(&self, name: &ServiceName) -> Result<ServiceSummary> {
         let rows = self.rows(name);
-        if rows.2.is_empty() { Err(Error::UnknownService(name.clone())) } else { Ok(self.summary(rows)) }
+        if rows.2.is_empty() { Err(Error::UnknownService(crate::ServiceKey::of(name))) } else { Ok(self.summary(rows)) }
     }
 
     /// One instance.
@@ -108,7 +114,7 @@ impl Handle {
 
     /// The names of services that have instances, from the first time that one of them takes traffic. A name that is
     /// gone may stay until the next one comes or goes.
-    pub fn names(&self) -> watch::Receiver<Arc<BTreeSet<ServiceName>>> {
+    pub fn names(&self) -> channel::Receiver<Arc<BTreeSet<ServiceName>>> {
         self.shared.names.subscribe()
     }
 
@@ -172,7 +178,7 @@ impl Handle {
         answer.await.map_err(|_| Error::Stopping)?
     }
 
-    fn remove(&self, id: &InstanceId, asker: Asker) -> Result<()> {
+    fn take_out(&self, id: &InstanceId, asker: Asker) -> Result<()> {
         self.shared.step(|state, _| -> Result<((), Changed)> { Ok(((), state.deregister(id, asker)?)) })
     }
 
@@ -192,7 +198,7 @@ impl Discovery for Handle {
     fn watch(&self, service: &ServiceName) -> EndpointWatch {
         self.shared.watch(service).unwrap_or_else(|refused| {
             error!(%service, error = %refused, "cannot be watched: it will seem to have no instance");
-            watch::channel(Arc::default()).1
+            channel::channel(Arc::default()).1
         })
     }
 }
