@@ -1,12 +1,16 @@
 //! What an instance says of itself, and whether it may.
 
-use std::collections::BTreeMap;
 use std::net::IpAddr;
+use std::sync::Arc;
 use std::time::Duration;
 
-use trellis_core::{InstanceId, ServiceName, Status};
+use serde::{Deserialize, Serialize};
+use trellis_core::{InstanceId, Status};
 
 use crate::error::Fault;
+use crate::model::check::CheckDefinition;
+use crate::model::labels::{Labels, Tags};
+use crate::model::names::{Name, Namespace, ServiceKey};
 
 /// Most labels of one instance.
 pub const MAX_METADATA: usize = 64;
@@ -23,51 +27,118 @@ pub const MIN_LEASE: Duration = Duration::from_millis(100);
 /// Longest lease.
 pub const MAX_LEASE: Duration = Duration::from_hours(24);
 
+/// Longest tag, in bytes.
+pub const MAX_TAG: usize = 512;
+/// Longest version, in bytes.
+pub const MAX_VERSION: usize = 128;
+
 /// One instance announces itself, or is announced.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Registration {
-    /// Unique across all services; the last registration of an id replaces those before it.
+    /// Where it lives.
+    pub namespace: Namespace,
+    /// The node that it runs on, which must be registered; `None`: the platform's own.
+    pub node: Option<Name>,
+    /// Unique for each namespace and node; the last registration of an id replaces those before it.
     pub id: InstanceId,
     /// The service it is a copy of.
-    pub service: ServiceName,
-    /// Host name or address, without port or brackets.
-    pub host: String,
-    /// TCP port.
+    pub service: Name,
+    /// Host name or address, without port or brackets; empty: that of its node.
+    pub host: Arc<str>,
+    /// TCP port; 0: it has none, and is listed, but takes no traffic of the data plane.
     pub port: u16,
+    /// Free words by which clients choose.
+    pub tags: Tags,
     /// Free labels.
-    pub metadata: BTreeMap<String, String>,
-    /// Share of traffic relative to its siblings; 0 takes none.
-    pub weight: u32,
+    pub metadata: Labels,
+    /// Shares of traffic relative to its siblings; 0 takes none.
+    pub weights: Weights,
     /// Failure domain, if known.
-    pub zone: Option<String>,
-    /// What liveness says at first.
+    pub zone: Option<Arc<str>>,
+    /// Which version of the service it runs, if known.
+    pub version: Option<Arc<str>>,
+    /// Addresses by network: `lan`, `wan`, `lan_ipv4` and the like.
+    pub tagged_addresses: Labels,
+    /// Someone else may change its tags; kept and shown, no more.
+    pub enable_tag_override: bool,
+    /// What it says of itself at first.
     pub status: Status,
     /// Who keeps it alive.
     pub lease: Lease,
+    /// What its checks ask. They take the place of those that an earlier registration brought; a check with the same
+    /// id goes on with what it knows.
+    pub checks: Vec<CheckDefinition>,
+    /// Checks that were put on it later ([`Handle::put_check`](crate::Handle::put_check)) stay. Otherwise it has those
+    /// of this registration and no more.
+    pub keep_checks: bool,
+}
+
+/// Shares of traffic relative to siblings.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize)]
+pub struct Weights {
+    /// While all its checks are passing.
+    pub passing: u32,
+    /// While one of them is warning.
+    pub warning: u32,
 }
 
 /// Who keeps an instance registered.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
 pub enum Lease {
-    /// The platform: it runs the instance, watches it, and reports with `set_status`. Never expires.
+    /// The platform: it runs the instance, watches it, and reports with `set_status`. Never expires, and is not kept
+    /// over a restart, since the platform makes it anew.
     Managed,
     /// The instance: it renews within this time, or becomes DOWN and is removed later.
     For(Duration),
+    /// Nobody: it stays until it is deregistered, and its checks say whether it works (Consul's services).
+    None,
+}
+
+impl Default for Weights {
+    fn default() -> Self {
+        Self { passing: 1, warning: 1 }
+    }
 }
 
 impl Registration {
+    /// An instance of the default namespace on the platform's own node: UP, without lease, checks and labels.
+    pub fn new(id: InstanceId, service: impl Into<Name>, host: impl Into<Arc<str>>, port: u16) -> Self {
+        Self {
+            namespace: Namespace::default(),
+            node: None,
+            id,
+            service: service.into(),
+            host: host.into(),
+            port,
+            tags: Tags::default(),
+            metadata: Labels::default(),
+            weights: Weights::default(),
+            zone: None,
+            version: None,
+            tagged_addresses: Labels::default(),
+            enable_tag_override: false,
+            status: Status::Up,
+            lease: Lease::None,
+            checks: Vec::new(),
+            keep_checks: false,
+        }
+    }
+
+    /// The service it is a copy of.
+    pub fn service_key(&self) -> ServiceKey {
+        ServiceKey { namespace: self.namespace.clone(), name: self.service.clone() }
+    }
+
     /// Everything that is wrong with it, which is nothing in a valid one.
     pub(crate) fn faults(&self) -> Vec<Fault> {
         let mut faults = Vec::new();
         let mut fault = |pointer: String, detail: String| faults.push(Fault { pointer, detail });
-        if !is_host(&self.host) {
+        if !self.host.is_empty() && !is_host(&self.host) {
             let detail = "a host is a host name or an IP address, without a port, brackets or a scheme";
             fault("/host".into(), format!("{detail}, such as 10.0.0.7 or orders.internal"));
         }
-        if self.port == 0 {
-            fault("/port".into(), "a port is a number from 1 to 65535".into());
-        }
-        if self.weight > MAX_WEIGHT {
+        if self.weights.passing.max(self.weights.warning) > MAX_WEIGHT {
             fault("/weight".into(), format!("a weight is a number from 0 to {MAX_WEIGHT}"));
         }
         if self.zone.as_ref().is_some_and(|zone| zone.is_empty() || zone.len() > MAX_ZONE) {
@@ -113,15 +184,8 @@ mod tests {
 
     fn valid() -> Registration {
         Registration {
-            id: "a-1".parse().unwrap(),
-            service: "a".parse().unwrap(),
-            host: "127.0.0.1".into(),
-            port: 80,
-            metadata: BTreeMap::new(),
-            weight: 1,
-            zone: None,
-            status: Status::Up,
             lease: Lease::Managed,
+            ..Registration::new("a-1".parse().unwrap(), "a".parse::<Name>().unwrap(), "127.0.0.1", 80)
         }
     }
 
@@ -145,22 +209,22 @@ mod tests {
         let long = "x".repeat(MAX_METADATA_VALUE + 1);
         let wrong = Registration {
             host: "a:80".into(),
-            port: 0,
-            weight: MAX_WEIGHT + 1,
-            zone: Some(String::new()),
+            weights: Weights { passing: 1, warning: MAX_WEIGHT + 1 },
+            zone: Some("".into()),
             lease: Lease::For(Duration::ZERO),
-            metadata: [("a/b".to_owned(), long), (String::new(), String::new())].into(),
+            metadata: [("a/b".into(), long.into()), ("".into(), "".into())].into_iter().collect(),
             ..valid()
         };
         let found = pointers(&wrong);
-        assert_eq!(found, ["/host", "/port", "/weight", "/zone", "/lease", "/metadata", "/metadata/a~1b"]);
+        assert_eq!(found, ["/host", "/weight", "/zone", "/lease", "/metadata", "/metadata/a~1b"]);
     }
 
     #[test]
     fn limits_are_exact() {
-        let label = |n: usize| (format!("{n:0>MAX_METADATA_KEY$}"), "x".repeat(MAX_METADATA_VALUE));
-        let full =
-            Registration { metadata: (0..MAX_METADATA).map(label).collect(), weight: MAX_WEIGHT, ..valid() };
+        let label =
+            |n: usize| (format!("{n:0>MAX_METADATA_KEY$}").into(), "x".repeat(MAX_METADATA_VALUE).into());
+        let weights = Weights { passing: MAX_WEIGHT, warning: MAX_WEIGHT };
+        let full = Registration { metadata: (0..MAX_METADATA).map(label).collect(), weights, ..valid() };
         assert_eq!(full.faults(), []);
         let over = Registration { metadata: (0..=MAX_METADATA).map(label).collect(), ..valid() };
         assert_eq!(pointers(&over), ["/metadata"]);

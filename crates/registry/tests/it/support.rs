@@ -12,7 +12,7 @@ use tempfile::TempDir;
 use tokio::net::TcpStream;
 use tokio::task::JoinHandle;
 use trellis_core::error::Result as CoreResult;
-use trellis_core::{InstanceId, ServiceName, Status};
+use trellis_core::{InstanceId, ServiceName};
 use trellis_net::ServeOptions;
 use trellis_registry::{Handle, Lease, Options, Registration, Service};
 use trellis_runtime::{Shutdown, WallClock};
@@ -28,17 +28,7 @@ pub(crate) fn name(text: &str) -> ServiceName {
 
 /// An instance that is UP and that the platform runs.
 pub(crate) fn managed(instance: &str, service: &str) -> Registration {
-    Registration {
-        id: id(instance),
-        service: name(service),
-        host: "127.0.0.1".into(),
-        port: 9,
-        metadata: [].into(),
-        weight: 1,
-        zone: None,
-        status: Status::Up,
-        lease: Lease::Managed,
-    }
+    Registration { lease: Lease::Managed, ..Registration::new(id(instance), name(service), "127.0.0.1", 9) }
 }
 
 /// A registry that runs.

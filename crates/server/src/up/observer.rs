@@ -7,7 +7,7 @@ use std::time::Duration;
 
 use tracing::{error, info, warn};
 use trellis_core::{InstanceId, ServiceName, Status};
-use trellis_registry::{Handle, Lease, Registration};
+use trellis_registry::{Handle, Labels, Lease, Registration};
 use trellis_supervisor::{Observer, ProcessEvent, Stream};
 
 use super::processes::Process;
@@ -82,23 +82,19 @@ impl Reporter {
     fn register(&self, id: &InstanceId, port: u16) {
         let entrance = self.processes.get(id).and_then(|about| about.entrance);
         let metadata = match entrance {
-            Some(_) => BTreeMap::from([(APP_LABEL.to_owned(), format!("127.0.0.1:{port}"))]),
-            None => BTreeMap::new(),
+            Some(_) => Labels::from(BTreeMap::from([(APP_LABEL, format!("127.0.0.1:{port}"))])),
+            None => Labels::default(),
         };
         for (service, instance) in self.instances(id) {
             if entrance.is_some() {
                 self.apps.set(instance, SocketAddr::from(([127, 0, 0, 1], port)));
             }
+            let port = entrance.unwrap_or(port);
             let registration = Registration {
-                id: instance.clone(),
-                service: service.clone(),
-                host: "127.0.0.1".into(),
-                port: entrance.unwrap_or(port),
                 metadata: metadata.clone(),
-                weight: 1,
-                zone: None,
                 status: Status::Starting,
                 lease: Lease::Managed,
+                ..Registration::new(instance.clone(), service, "127.0.0.1", port)
             };
             if let Err(error) = self.registry.register(registration) {
                 error!(%instance, %error, "cannot be registered");
