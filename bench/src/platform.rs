@@ -123,8 +123,7 @@ impl Platform {
         let stderr = stderr.with_context(|| format!("cannot write {}", log.display()))?;
         let began = Instant::now();
         let mut child = Command::new(&programs.trellis)
-            .args(["up", "--json", "--phase", phase.as_str()])
-            .args(["--gateway-listen", "127.0.0.1:0", "--admin-listen", "127.0.0.1:0"])
+            .args(["up", "--json", "--any-port", "--phase", phase.as_str()])
             .arg("-f")
             .arg(&programs.manifest)
             .arg("--data-dir")

@@ -10,7 +10,7 @@ use trellis_core::{InstanceId, Phase, ServiceName, Status};
 
 use super::client::AdminUrl;
 use super::config::args::Config;
-use crate::settings::{Given, Origin, Overrides};
+use crate::settings::{Given, LISTENS, Listens, Origin, Overrides};
 
 /// Runs an application as a monolith, as microservices or in a mesh: gateway, registry, supervisor and proxies in one
 /// program.
@@ -38,7 +38,7 @@ pub(crate) enum Command {
 Examples:
   trellis up
   trellis up -f shop/trellis.toml --phase monolith --data-dir /var/lib/shop
-  trellis up --gateway-listen 127.0.0.1:0 --json      # any free port; prints where it is")]
+  trellis up --any-port --json                        # any free ports; prints where it is")]
     Up(Up),
     /// Run a gateway alone: what `[gateway]`, `[[route]]` and `[[cluster]]` say, until Ctrl-C.
     #[command(after_help = "\
@@ -193,6 +193,18 @@ pub(crate) struct Source {
     /// Address of the admin API; port 0 takes any that is free.
     #[arg(long, value_name = "ADDRESS", env = "TRELLIS_ADMIN_LISTEN")]
     admin_listen: Option<SocketAddr>,
+    /// Address of the door that speaks Consul's HTTP API; port 0 takes any that is free.
+    #[arg(long, value_name = "ADDRESS", env = "TRELLIS_CONSUL_LISTEN")]
+    consul_listen: Option<SocketAddr>,
+    /// Address of the door for DNS, over UDP and TCP; port 0 takes any that is free.
+    #[arg(long, value_name = "ADDRESS", env = "TRELLIS_DNS_LISTEN")]
+    dns_listen: Option<SocketAddr>,
+    /// Address of the door that speaks Eureka's API; port 0 takes any that is free.
+    #[arg(long, value_name = "ADDRESS", env = "TRELLIS_EUREKA_LISTEN")]
+    eureka_listen: Option<SocketAddr>,
+    /// Any free port for each of these addresses that is not given here or in the environment.
+    #[arg(long, env = "TRELLIS_ANY_PORT")]
+    any_port: bool,
 }
 
 /// Where the platform is that a command talks to.
@@ -214,8 +226,7 @@ impl GatewayAlone {
     /// The overrides, each with who gave it. `matches` are those of the subcommand.
     pub(crate) fn overrides(&self, matches: &ArgMatches) -> Overrides {
         Overrides {
-            gateway_listen: given(matches, self.gateway_listen, "gateway-listen", "TRELLIS_GATEWAY_LISTEN"),
-            admin_listen: given(matches, self.admin_listen, "admin-listen", "TRELLIS_ADMIN_LISTEN"),
+            listens: listens(matches, &[self.gateway_listen, self.admin_listen], false),
             ..Overrides::default()
         }
     }
@@ -227,10 +238,33 @@ impl Source {
         Overrides {
             phase: given(matches, self.phase, "phase", "TRELLIS_PHASE"),
             data_dir: given(matches, self.data_dir.clone(), "data-dir", "TRELLIS_DATA_DIR"),
-            gateway_listen: given(matches, self.gateway_listen, "gateway-listen", "TRELLIS_GATEWAY_LISTEN"),
-            admin_listen: given(matches, self.admin_listen, "admin-listen", "TRELLIS_ADMIN_LISTEN"),
+            listens: listens(
+                matches,
+                &[
+                    self.gateway_listen,
+                    self.admin_listen,
+                    self.consul_listen,
+                    self.dns_listen,
+                    self.eureka_listen,
+                ],
+                self.any_port,
+            ),
         }
     }
+}
+
+/// The addresses, in the order of [`LISTENS`].
+fn listens(matches: &ArgMatches, addresses: &[Option<SocketAddr>], any_port: bool) -> Listens {
+    let all = LISTENS.iter().zip(addresses);
+    let given = all.filter_map(|(listen, address)| {
+        Some((listen.key, given(matches, *address, listen.flag, listen.variable)?))
+    });
+    let any_port = given_by(matches, "any-port", "TRELLIS_ANY_PORT", any_port);
+    Listens::new(given.collect(), any_port)
+}
+
+fn given_by(matches: &ArgMatches, flag: &'static str, variable: &'static str, is: bool) -> Option<Origin> {
+    given(matches, is.then_some(()), flag, variable).map(|given| given.origin)
 }
 
 fn given<T>(

@@ -26,6 +26,13 @@ pub(crate) fn text(summary: &Summary) -> String {
             "operators; GET /openapi.json lists what it has".to_owned(),
         ],
     ];
+    let doors = &summary.standard;
+    let row = |what: &str, at: &Option<String>, how: &str| {
+        at.clone().map(|at| [what.to_owned(), at, how.to_owned()])
+    };
+    rows.extend(row("Consul", &doors.consul, "for clients of Consul's HTTP API"));
+    rows.extend(row("DNS", &doors.dns.map(|at| at.to_string()), "NAME.service.consul, over UDP and TCP"));
+    rows.extend(row("Eureka", &doors.eureka.clone().map(|at| at + "/eureka"), "for clients of Eureka"));
     rows.extend(summary.modules.iter().map(module));
     rows.extend(summary.proxies.iter().map(proxy));
     rows.push([

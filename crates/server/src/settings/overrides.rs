@@ -1,12 +1,11 @@
 //! What the environment and the command line say instead of the manifest.
 
-use std::net::SocketAddr;
 use std::path::PathBuf;
 
 use trellis_core::Phase;
 use trellis_core::model::AppModel;
 
-use super::Origin;
+use super::{Listens, Origin};
 
 /// A value and who gave it.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -24,10 +23,8 @@ pub struct Overrides {
     pub phase: Option<Given<Phase>>,
     /// The folder that holds all state.
     pub data_dir: Option<Given<PathBuf>>,
-    /// `[gateway] listen`
-    pub gateway_listen: Option<Given<SocketAddr>>,
-    /// `[admin] listen`
-    pub admin_listen: Option<Given<SocketAddr>>,
+    /// The addresses of the doors.
+    pub listens: Listens,
 }
 
 impl Overrides {
@@ -36,12 +33,7 @@ impl Overrides {
         if let Some(phase) = &self.phase {
             model.app.phase = phase.value;
         }
-        if let Some(listen) = &self.gateway_listen {
-            model.gateway.listen = listen.value;
-        }
-        if let Some(listen) = &self.admin_listen {
-            model.admin.listen = listen.value;
-        }
+        self.listens.apply(model);
     }
 
     /// Who gave the setting `key`, if it is one of these and was given.
@@ -49,9 +41,7 @@ impl Overrides {
         match key {
             "app.phase" => self.phase.as_ref().map(|given| &given.origin),
             "data_dir" => self.data_dir.as_ref().map(|given| &given.origin),
-            "gateway.listen" => self.gateway_listen.as_ref().map(|given| &given.origin),
-            "admin.listen" => self.admin_listen.as_ref().map(|given| &given.origin),
-            _ => None,
+            _ => self.listens.origin(key),
         }
     }
 }

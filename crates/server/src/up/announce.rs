@@ -8,6 +8,7 @@ use trellis_core::model::{AppModel, Route};
 use trellis_core::{InstanceId, Phase, ServiceName};
 use trellis_supervisor::{NotReady, ProcessState};
 
+use super::StandardDoors;
 use super::processes::Process;
 use crate::admin::Platform;
 
@@ -24,6 +25,9 @@ pub struct Summary {
     pub gateway: String,
     /// URL of the admin API.
     pub admin: String,
+    /// The doors for programs that speak another system's protocol already.
+    #[serde(flatten)]
+    pub standard: StandardDoors,
     /// The folder that holds all state.
     pub data_dir: String,
     /// Every instance of every module.
@@ -90,6 +94,7 @@ impl Summary {
     pub(crate) fn new(
         platform: &Platform,
         model: &AppModel,
+        standard: StandardDoors,
         plan: &[Process],
         not_ready: Vec<NotReady>,
         took: Duration,
@@ -128,6 +133,7 @@ impl Summary {
             phase: platform.phase,
             gateway: format!("http://{}", platform.gateway),
             admin: format!("http://{}", platform.admin),
+            standard,
             data_dir: platform.data_dir.display().to_string(),
             modules: plan.iter().flat_map(states).collect(),
             proxies: plan.iter().filter_map(proxy).collect(),

@@ -8,6 +8,7 @@ mod processes;
 mod role;
 mod sidecars;
 mod stages;
+mod standard;
 
 use std::ffi::OsString;
 use std::path::PathBuf;
@@ -27,6 +28,7 @@ use trellis_supervisor::Supervisor;
 
 pub use announce::{ModuleState, NotReadyModule, ProxyState, Summary};
 pub(crate) use role::Role;
+pub use standard::StandardDoors;
 
 use crate::admin::{self, Life, Platform};
 use crate::database::Database;
@@ -76,6 +78,7 @@ pub async fn run(options: Options, stop: Shutdown, announce: impl FnOnce(&Summar
         .await
         .map_err(another_port)?;
     let admin_socket = bind("admin.listen", model.admin.listen).await.map_err(another_port)?;
+    let standard = standard::Sockets::open(model).await.map_err(another_port)?;
     let (gateway_address, admin_address) = (clients.plain, local_address(&admin_socket)?);
     let admin_url = format!("http://{admin_address}");
     let beside = program.parent().map(PathBuf::from).unwrap_or_default();
@@ -145,12 +148,14 @@ pub async fn run(options: Options, stop: Shutdown, announce: impl FnOnce(&Summar
     let platform = Arc::new(platform);
 
     // Spawn.
+    let standard =
+        standard.serve(model, &services, &platform.config, &platform.clock, &base).await.map_err(another_port)?;
     base.spawn("config", configuration.run(base.shutdown()));
     base.spawn("registry", registry.run(base.shutdown()));
     base.spawn("admin", admin::serve(admin_socket, platform.clone(), ADMIN_DRAIN, base.shutdown()));
     modules.spawn("supervisor", supervisor.run(modules.shutdown()).map(|end| end.map_err(Error::from)));
     front.spawn("gateway", gateway.serve(doors, front.shutdown()));
-    info!(?clients, admin = %admin_address, "listening");
+    info!(?clients, admin = %admin_address, ?standard, "listening");
 
     // Announce, and wait.
     let ended = async {
@@ -163,7 +168,7 @@ pub async fn run(options: Options, stop: Shutdown, announce: impl FnOnce(&Summar
     };
     let told = async {
         let not_ready = children.settled().await;
-        let summary = Summary::new(&platform, model, &processes, not_ready, began.elapsed());
+        let summary = Summary::new(&platform, model, standard, &processes, not_ready, began.elapsed());
         data.announce(&summary)?;
         platform.life.ready();
         announce(&summary);
@@ -206,6 +211,6 @@ fn store_options(setting: &str, data: &DataDir) -> trellis_storage::Options {
 fn another_port(error: Error) -> Error {
     error.with(
         "help",
-        vec!["`--gateway-listen 127.0.0.1:0` and `--admin-listen 127.0.0.1:0` take any free port"],
+        vec!["`--any-port` takes any free ports; `enabled = false` in [consul], [dns] or [eureka] leaves that door closed"],
     )
 }

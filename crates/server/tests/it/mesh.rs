@@ -197,8 +197,7 @@ fn proxies_speak_tls_with_each_other_and_with_the_gateway() {
 #[test]
 fn files_for_tls_that_cannot_be_used_are_told_before_anything_runs() {
     let folder = support::folder(&format!("{TWO}\n{TLS}"));
-    let any = ["--gateway-listen", "127.0.0.1:0", "--admin-listen", "127.0.0.1:0"];
-    let output = support::run(folder.path(), &[&["up", "--phase", "service_mesh"], &any[..]].concat());
+    let output = support::run(folder.path(), &["up", "--phase", "service_mesh", "--any-port"]);
     assert_eq!(output.status.code(), Some(1));
     assert!(stderr(&output).contains("ca.pem"), "{}", stderr(&output));
 }

@@ -13,8 +13,7 @@ const ONE: &str = r#"
 "#;
 
 fn refused(folder: &Path, args: &[&str]) -> String {
-    let free = ["up", "--gateway-listen", "127.0.0.1:0", "--admin-listen", "127.0.0.1:0"];
-    let output: Output = support::run(folder, &[&free[..], args].concat());
+    let output: Output = support::run(folder, &[&["up", "--any-port"], args].concat());
     assert_eq!(output.status.code(), Some(1), "{}", stderr(&output));
     assert!(output.stdout.is_empty());
     stderr(&output)
@@ -32,14 +31,10 @@ fn a_taken_port() {
     let folder = support::folder(ONE);
     let taken = TcpListener::bind("127.0.0.1:0").unwrap();
     let address = taken.local_addr().unwrap().to_string();
-    let doors = [("--gateway-listen", "gateway.listen"), ("--admin-listen", "admin.listen")];
-    for (door, (other, _)) in doors.into_iter().zip(doors.into_iter().rev()) {
-        let output = support::run(folder.path(), &["up", door.0, &address, other, "127.0.0.1:0"]);
-        assert_eq!(output.status.code(), Some(1));
-        assert_told(
-            &stderr(&output),
-            &["TRL3002", &address, door.1, "choose another port", "explain TRL3002"],
-        );
+    for door in ["gateway", "admin", "consul", "dns", "eureka"] {
+        let text = refused(folder.path(), &[&format!("--{door}-listen"), &address]);
+        let setting = format!("{door}.listen");
+        assert_told(&text, &["TRL3002", &address, &setting, "choose another port", "explain TRL3002"]);
     }
 }
 

@@ -36,16 +36,14 @@ pub(super) fn check(model: &AppModel, overrides: &Overrides) -> Vec<Mistake> {
 
 fn doors<'a>(model: &AppModel, overrides: &'a Overrides) -> Vec<Door<'a>> {
     let door = |path, address| Door { path, address, given: None, is_guarded: false };
-    let mut doors = vec![
-        Door {
-            given: overrides.gateway_listen.as_ref(),
-            ..door(Path::keys(["gateway", "listen"]), model.gateway.listen)
-        },
-        Door {
-            given: overrides.admin_listen.as_ref(),
-            ..door(Path::keys(["admin", "listen"]), model.admin.listen)
-        },
-    ];
+    let named = |table: &'static str, address| Door {
+        given: overrides.listens.get(&format!("{table}.listen")),
+        ..door(Path::keys([table, "listen"]), address)
+    };
+    let mut doors = vec![named("gateway", model.gateway.listen), named("admin", model.admin.listen)];
+    doors.extend(model.consul.enabled.then(|| named("consul", model.consul.listen)));
+    doors.extend(model.dns.enabled.then(|| named("dns", model.dns.listen)));
+    doors.extend(model.eureka.enabled.then(|| named("eureka", model.eureka.listen)));
     doors.extend(model.gateway.tls.as_ref().map(|tls| Door {
         is_guarded: tls.client_ca.is_some(),
         ..door(Path::keys(["gateway", "tls", "listen"]), tls.listen)

@@ -29,7 +29,7 @@ impl Platform {
     pub(crate) fn up_at(folder: &Path, admin: &str, args: &[&str]) -> Self {
         let mut child = trellis()
             .current_dir(folder)
-            .args(["up", "--json", "--gateway-listen", "127.0.0.1:0", "--admin-listen", admin])
+            .args(["up", "--json", "--any-port", "--admin-listen", admin])
             .args(args)
             .stdout(Stdio::piped())
             .stderr(Stdio::piped())

@@ -1,0 +1,81 @@
+//! The doors for programs that speak to Consul, DNS or Eureka already.
+
+use std::net::SocketAddr;
+
+use serde::Serialize;
+use tokio::net::TcpListener;
+use trellis_core::Error;
+use trellis_core::model::AppModel;
+use trellis_net::{bind, local_address};
+use trellis_runtime::WallClock;
+
+use super::stages::Stage;
+
+/// Where these doors are; absent if one is not open.
+#[derive(Debug, Clone, Default, Serialize)]
+pub struct StandardDoors {
+    /// URL of the door that speaks Consul's HTTP API.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub consul: Option<String>,
+    /// Address of the door for DNS, over UDP and TCP.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub dns: Option<SocketAddr>,
+    /// URL of the door that speaks Eureka's API.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub eureka: Option<String>,
+}
+
+/// Their sockets: taken before anything runs, served once there is something to serve.
+pub(super) struct Sockets {
+    consul: Option<TcpListener>,
+    eureka: Option<TcpListener>,
+}
+
+impl Sockets {
+    /// Takes the sockets of the doors that `model` opens.
+    pub(super) async fn open(model: &AppModel) -> Result<Self, Error> {
+        let consul = open("consul.listen", model.consul.enabled, model.consul.listen).await?;
+        let eureka = open("eureka.listen", model.eureka.enabled, model.eureka.listen).await?;
+        Ok(Self { consul, eureka })
+    }
+
+    /// Serves them in `stage`, and says where they are.
+    pub(super) async fn serve(
+        self,
+        model: &AppModel,
+        registry: &trellis_registry::Handle,
+        config: &trellis_config::Handle,
+        clock: &WallClock,
+        stage: &Stage,
+    ) -> Result<StandardDoors, Error> {
+        let mut doors = StandardDoors::default();
+        if let Some(listener) = self.consul {
+            let address = local_address(&listener)?;
+            let options = trellis_consul::Options { listen: address, ..(&model.consul).into() };
+            doors.consul = Some(format!("http://{address}"));
+            let (registry, config) = (registry.clone(), config.clone());
+            stage
+                .spawn("consul", trellis_consul::serve(listener, options, registry, config, stage.shutdown()));
+        }
+        if let Some(listener) = self.eureka {
+            let address = local_address(&listener)?;
+            let options = trellis_eureka::Options { listen: address, ..(&model.eureka).into() };
+            doors.eureka = Some(format!("http://{address}"));
+            stage.spawn(
+                "eureka",
+                trellis_eureka::serve(listener, options, registry.clone(), stage.shutdown()),
+            );
+        }
+        if model.dns.enabled {
+            let (service, handle) =
+                trellis_dns::bind((&model.dns).into(), registry.clone(), clock.clone()).await?;
+            doors.dns = Some(handle.address());
+            stage.spawn("dns", service.run(stage.shutdown()));
+        }
+        Ok(doors)
+    }
+}
+
+async fn open(setting: &str, enabled: bool, address: SocketAddr) -> Result<Option<TcpListener>, Error> {
+    if enabled { bind(setting, address).await.map(Some) } else { Ok(None) }
+}
