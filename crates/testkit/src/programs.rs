@@ -7,7 +7,7 @@ use std::path::{Path, PathBuf};
 use anyhow::{Context, anyhow};
 
 /// The program of this name, in one of `places` or on PATH. The error says what to install.
-pub(crate) fn find(name: &str, places: &[PathBuf], package: &str) -> anyhow::Result<PathBuf> {
+pub fn find(name: &str, places: &[PathBuf], package: &str) -> anyhow::Result<PathBuf> {
     let path = variable("PATH").unwrap_or_default();
     places
         .iter()
@@ -18,8 +18,8 @@ pub(crate) fn find(name: &str, places: &[PathBuf], package: &str) -> anyhow::Res
         .ok_or_else(|| anyhow!("this test needs the program `{name}`; install it: apt-get install {package}"))
 }
 
-/// Cargo puts the programs into the folder above that of the tests.
-pub(crate) fn trellis() -> anyhow::Result<PathBuf> {
+/// The program `trellis` that these tests are about. Cargo puts the programs into the folder above that of the tests.
+pub fn trellis() -> anyhow::Result<PathBuf> {
     let test = std::env::current_exe()?;
     let folder = test.ancestors().nth(2).context("the test program is not in a folder of cargo's")?;
     let program = folder.join("trellis");
@@ -43,7 +43,7 @@ fn is_executable(path: &Path) -> bool {
 }
 
 /// A port that was free a moment ago. Whoever uses it must be ready to try again with another.
-pub(crate) fn free_port() -> anyhow::Result<u16> {
+pub fn free_port() -> anyhow::Result<u16> {
     let listener = TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).context("no port is free on 127.0.0.1")?;
     Ok(listener.local_addr()?.port())
 }

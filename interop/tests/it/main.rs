@@ -1,15 +1,20 @@
-//! gRPC through a real `trellis gateway`: the cases of the gRPC project's interoperability tests, with tonic and grpcio
-//! (C-core) on either side.
+//! Programs of others that speak to a real `trellis`:
 //!
-//! Needs the program, `cargo build -p trellis`, and the Python packages, `cargo xtask setup`.
+//! - gRPC through `trellis gateway`: the cases of the gRPC project's interoperability tests, with tonic and grpcio (C-core)
+//!   on either side;
+//! - discovery: Traefik by the door for Consul, Prometheus by those for Eureka and DNS.
+//!
+//! Needs the programs, `cargo build -p trellis -p shop`, and what `cargo xtask setup` installs.
 
 mod calls;
 mod endings;
 mod pairs;
+mod prometheus;
 mod python;
 mod refusals;
 mod server;
 mod statuses;
+mod traefik;
 
 /// The contract.
 #[expect(clippy::pedantic, unreachable_pub, reason = "generated")]

@@ -14,8 +14,13 @@ use crate::pairs::{PATIENCE, Seen, Server};
 const DESCRIPTORS: &str = concat!(env!("OUT_DIR"), "/interop.bin");
 const REQUIREMENTS: &str = include_str!("../../python/requirements.txt");
 
-/// The interpreter that has the packages. `cargo xtask setup` puts it below cargo's target folder.
+/// The interpreter that has the packages.
 fn interpreter() -> Result<PathBuf> {
+    program("python")
+}
+
+/// A program of one of the packages, which `cargo xtask setup` puts below cargo's target folder.
+pub(crate) fn program(name: &str) -> Result<PathBuf> {
     let test = std::env::current_exe()?;
     let target = test.ancestors().nth(3).context("the test program is not in a folder of cargo's")?;
     let environment = target.join("interop-python");
@@ -25,7 +30,7 @@ fn interpreter() -> Result<PathBuf> {
         "this test needs the Python packages of interop/python/requirements.txt in {}; run: cargo xtask setup",
         environment.display()
     );
-    Ok(environment.join("bin/python"))
+    Ok(environment.join("bin").join(name))
 }
 
 fn script(name: &str) -> PathBuf {

@@ -148,8 +148,10 @@ pub async fn run(options: Options, stop: Shutdown, announce: impl FnOnce(&Summar
     let platform = Arc::new(platform);
 
     // Spawn.
-    let standard =
-        standard.serve(model, &services, &platform.config, &platform.clock, &base).await.map_err(another_port)?;
+    let standard = standard
+        .serve(model, &services, &platform.config, &platform.clock, &base)
+        .await
+        .map_err(another_port)?;
     base.spawn("config", configuration.run(base.shutdown()));
     base.spawn("registry", registry.run(base.shutdown()));
     base.spawn("admin", admin::serve(admin_socket, platform.clone(), ADMIN_DRAIN, base.shutdown()));

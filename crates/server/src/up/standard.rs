@@ -54,8 +54,10 @@ impl Sockets {
             let options = trellis_consul::Options { listen: address, ..(&model.consul).into() };
             doors.consul = Some(format!("http://{address}"));
             let (registry, config) = (registry.clone(), config.clone());
-            stage
-                .spawn("consul", trellis_consul::serve(listener, options, registry, config, stage.shutdown()));
+            stage.spawn(
+                "consul",
+                trellis_consul::serve(listener, options, registry, config, stage.shutdown()),
+            );
         }
         if let Some(listener) = self.eureka {
             let address = local_address(&listener)?;

@@ -6,6 +6,7 @@ mod modules;
 mod options;
 mod run;
 
+use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
 use std::time::{Duration, Instant};
 
@@ -69,6 +70,21 @@ impl Platform {
     /// URL of the admin API.
     pub fn admin(&self) -> &str {
         &self.readiness.admin
+    }
+
+    /// URL of the door for clients of Consul, if it is open.
+    pub fn consul(&self) -> anyhow::Result<&str> {
+        self.readiness.consul.as_deref().context("the door for Consul is not open")
+    }
+
+    /// Address of the door for DNS, if it is open.
+    pub fn dns(&self) -> anyhow::Result<SocketAddr> {
+        self.readiness.dns.context("the door for DNS is not open")
+    }
+
+    /// URL of the door for clients of Eureka, if it is open.
+    pub fn eureka(&self) -> anyhow::Result<&str> {
+        self.readiness.eureka.as_deref().context("the door for Eureka is not open")
     }
 
     /// From the start to everything ready, in milliseconds, by its own account.

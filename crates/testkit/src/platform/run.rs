@@ -2,6 +2,7 @@
 
 use std::fs::File;
 use std::io::{BufRead, BufReader, Read};
+use std::net::SocketAddr;
 use std::path::Path;
 use std::process::{ChildStdout, ExitStatus, Stdio};
 use std::time::Duration;
@@ -24,6 +25,12 @@ const INHERITED: [&str; 4] = ["PATH", "HOME", "TMPDIR", "LANG"];
 pub(super) struct Readiness {
     pub(super) gateway: String,
     pub(super) admin: String,
+    #[serde(default)]
+    pub(super) consul: Option<String>,
+    #[serde(default)]
+    pub(super) dns: Option<SocketAddr>,
+    #[serde(default)]
+    pub(super) eureka: Option<String>,
     pub(super) ready_ms: u64,
     #[serde(default)]
     pub(super) not_ready: Vec<serde_json::Value>,
