@@ -101,10 +101,15 @@ async fn prometheus_finds_a_service_by_dns() -> Result<()> {
     let folder = tempfile::tempdir()?;
     let manifest = Path::new(env!("CARGO_MANIFEST_DIR")).join("../shop/trellis.toml");
     let (unshare, trellis, prometheus) = (find("unshare", &[], "util-linux")?, trellis()?, prometheus()?);
-    let args: [&OsStr; 8] = [
+    let args: [&OsStr; 12] = [
         "--map-root-user".as_ref(),
         "--mount".as_ref(),
         "--net".as_ref(),
+        // All of it ends with its first process.
+        "--pid".as_ref(),
+        "--fork".as_ref(),
+        "--kill-child".as_ref(),
+        "--mount-proc".as_ref(),
         script.as_ref(),
         trellis.as_ref(),
         manifest.as_ref(),
