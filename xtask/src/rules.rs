@@ -20,6 +20,8 @@ const ALLOWED: &[(&str, &[&str])] = &[
     ("trellis-supervisor", &["trellis-core", "trellis-resilience", "trellis-runtime"]),
     // Capabilities: never import each other.
     ("trellis-registry", &["trellis-core", "trellis-net", "trellis-runtime", "trellis-storage"]),
+    // Doors: translate for a capability, and are known to nobody but the binary.
+    ("trellis-eureka", &["trellis-core", "trellis-net", "trellis-registry", "trellis-runtime"]),
     (
         "trellis-proxy",
         &["trellis-core", "trellis-expr", "trellis-net", "trellis-resilience", "trellis-runtime"],
@@ -34,6 +36,7 @@ const ALLOWED: &[(&str, &[&str])] = &[
         "trellis",
         &[
             "trellis-core",
+            "trellis-eureka",
             "trellis-expr",
             "trellis-net",
             "trellis-proxy",
@@ -52,8 +55,8 @@ const ALLOWED: &[(&str, &[&str])] = &[
     ("xtask", &[]),
 ];
 
-/// What any crate may import for its tests.
-const FOR_TESTS: &[&str] = &["trellis-testkit"];
+/// What any crate may import for its tests. A capability that runs needs a store.
+const FOR_TESTS: &[&str] = &["trellis-storage", "trellis-testkit"];
 
 #[derive(Deserialize)]
 struct Metadata {

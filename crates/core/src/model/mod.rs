@@ -5,6 +5,7 @@ mod action;
 mod aggregate;
 mod cluster;
 mod edge;
+mod eureka;
 mod gateway;
 mod instances;
 mod mesh;
@@ -24,6 +25,7 @@ pub use action::{Canary, HeaderEdits, Mirror, Redirect, Respond, Weighted};
 pub use aggregate::{Aggregate, Part};
 pub use cluster::{Balance, Cluster, ClusterEndpoint, EndpointTable, Protocol};
 pub use edge::{Algorithm, Compression, Cors, Fault, RateLimit};
+pub use eureka::Eureka;
 pub use gateway::Gateway;
 pub use instances::{AdaptiveConcurrency, HealthCheck, Outlier, SlowStart};
 pub use mesh::{Mesh, MeshTls};
@@ -52,6 +54,8 @@ pub struct AppModel {
     pub admin: Admin,
     /// How long the registry waits.
     pub registry: Registry,
+    /// The registry's door for programs that speak to Eureka.
+    pub eureka: Eureka,
     /// The proxies beside the instances, in the phase that has them.
     pub mesh: Mesh,
     /// Addresses outside the registry that routes may lead to, and how to balance over them and over services.
