@@ -6,6 +6,7 @@ mod aggregate;
 mod cluster;
 mod config;
 mod edge;
+mod eureka;
 mod gateway;
 mod instances;
 mod mesh;
@@ -26,6 +27,7 @@ pub use aggregate::{Aggregate, Part};
 pub use cluster::{Balance, Cluster, ClusterEndpoint, EndpointTable, Protocol};
 pub use config::Config;
 pub use edge::{Algorithm, Compression, Cors, Fault, RateLimit};
+pub use eureka::Eureka;
 pub use gateway::Gateway;
 pub use instances::{AdaptiveConcurrency, HealthCheck, Outlier, SlowStart};
 pub use mesh::{Mesh, MeshTls};
@@ -56,6 +58,8 @@ pub struct AppModel {
     pub registry: Registry,
     /// How much configuration is kept, and what seals its secrets.
     pub config: Config,
+    /// The registry's door for programs that speak to Eureka.
+    pub eureka: Eureka,
     /// The proxies beside the instances, in the phase that has them.
     pub mesh: Mesh,
     /// Addresses outside the registry that routes may lead to, and how to balance over them and over services.

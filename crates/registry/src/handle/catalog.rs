@@ -1,6 +1,7 @@
 //! Reading: immutable snapshots, shared by all who ask.
 
 use std::sync::Arc;
+use std::time::Duration;
 
 use trellis_core::InstanceId;
 
@@ -83,6 +84,18 @@ impl Handle {
     /// reaches.
     pub fn changes_since(&self, index: u64) -> Changes {
         let changes = self.shared.read(|state| state.changes_since(index));
+        if changes == Changes::Resync {
+            self.shared.counters.resyncs.add(1);
+        }
+        changes
+    }
+
+    /// What became of instances within this time, for doors whose clients do not say what they know. It ends where the
+    /// wall clock says; a clock that jumps makes it longer or shorter.
+    pub fn changes_within(&self, time: Duration) -> Changes {
+        let ms = i64::try_from(time.as_millis()).unwrap_or(i64::MAX);
+        let now = self.shared.now();
+        let changes = self.shared.read(|state| state.changes_within(ms, now.unix_ms));
         if changes == Changes::Resync {
             self.shared.counters.resyncs.add(1);
         }

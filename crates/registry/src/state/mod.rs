@@ -11,6 +11,7 @@ mod leases;
 mod nodes;
 mod overrides;
 mod read;
+mod recent;
 mod record;
 mod register;
 mod saved;
@@ -94,6 +95,8 @@ pub(crate) struct State {
     log: VecDeque<Change>,
     /// The log has every change after this index.
     log_from: u64,
+    /// When the last change before that may have been, in Unix milliseconds.
+    log_from_ms: i64,
     intern: Intern,
     /// What its row in the store does not say yet.
     dirty: BTreeSet<Dirty>,
@@ -128,6 +131,7 @@ impl State {
             by_status: [index; 3],
             log: VecDeque::new(),
             log_from: index,
+            log_from_ms: now.unix_ms,
             intern: Intern::default(),
             dirty: BTreeSet::new(),
             protections: 0,
@@ -219,7 +223,7 @@ impl State {
         self.log.push_back(Change { index, unix_ms: now.unix_ms, kind, instance });
         while self.log.len() > self.options.max_changes {
             if let Some(oldest) = self.log.pop_front() {
-                self.log_from = oldest.index;
+                (self.log_from, self.log_from_ms) = (oldest.index, oldest.unix_ms);
             }
         }
     }

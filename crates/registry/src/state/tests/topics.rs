@@ -120,3 +120,30 @@ fn changes_are_told_from_an_index_on_as_far_back_as_they_are_kept() {
     assert_eq!(state.changes_since(state.index() + 1), Changes::Resync);
     assert_eq!(state.changes_since(state.index()), Changes::Since(Vec::new()));
 }
+
+#[test]
+fn changes_of_late_are_told_if_it_is_certain_that_they_are_all() {
+    let options = Options { max_changes: 2, ..options() };
+    let (mut state, mut clock) =
+        (State::new(&options, Overrides::default(), 0, Clock::new().0), Clock::new());
+    let ids = |changes: Changes| match changes {
+        Changes::Since(changes) => {
+            Some(changes.iter().map(|c| c.instance.id().to_string()).collect::<Vec<_>>())
+        }
+        Changes::Resync => None,
+    };
+    let within = |state: &State, now: Now| ids(state.changes_within(60_000, now.unix_ms));
+    assert_eq!(within(&state, clock.0), None, "what an earlier run did is not known");
+    let minute = std::time::Duration::from_secs(61);
+    let now = clock.forward(minute);
+    assert_eq!(within(&state, now), Some(vec![]));
+    state.add(instance("a-1", "a"), now).unwrap();
+    assert_eq!(within(&state, now), Some(vec!["a-1".into()]));
+    let now = clock.forward(minute);
+    state.add(instance("a-2", "a"), now).unwrap();
+    state.add(instance("a-3", "a"), now).unwrap();
+    assert_eq!(within(&state, now), Some(vec!["a-2".into(), "a-3".into()]), "an older one had to go");
+    state.add(instance("a-4", "a"), now).unwrap();
+    assert_eq!(within(&state, now), None, "one that is not too old had to go");
+    assert_eq!(within(&state, clock.forward(minute)), Some(vec![]));
+}
