@@ -23,24 +23,37 @@ const MOST: usize = 1_000;
 
 /// A page with all apps.
 pub(super) async fn home(State(door): State<Door>) -> Reply<Response> {
-    let make = move || {
-        let datacenter = &door.options.datacenter;
-        door.registry.cached(&Topic::All, "eureka page", |registry| page(registry, datacenter)).body.clone()
-    };
-    let page = tokio::task::spawn_blocking(make)
-        .await
-        .map_err(|error| Error::new(codes::INTERNAL, "the page could not be made").because(error))?;
+    let page = made(door, "eureka page".into(), page).await?;
     let kind = [(CONTENT_TYPE, "text/html; charset=utf-8"), (CONTENT_SECURITY_POLICY, "default-src 'none'")];
     Ok((kind, page).into_response())
 }
 
 /// The same in figures.
-pub(super) async fn status(State(door): State<Door>, headers: HeaderMap) -> Response {
-    let services = list::services(&door.registry);
+pub(super) async fn status(State(door): State<Door>, headers: HeaderMap) -> Reply<Response> {
+    let format = Format::of_answer(&headers);
+    let make = move |registry: &Handle, datacenter: &str| figures(registry, datacenter, format);
+    let body = made(door, format!("eureka status {format:?}"), make).await?;
+    Ok(([(CONTENT_TYPE, format.media())], body).into_response())
+}
+
+/// Makes something of the whole registry once for all who ask, not on a thread that others need.
+async fn made(
+    door: Door,
+    variant: String,
+    make: impl FnOnce(&Handle, &str) -> Bytes + Send + 'static,
+) -> Result<Bytes, Error> {
+    let work = move || {
+        let make = |registry: &Handle| make(registry, &door.options.datacenter);
+        door.registry.cached(&Topic::All, &variant, make).body.clone()
+    };
+    let failed = |error| Error::new(codes::INTERNAL, "the page could not be made").because(error);
+    tokio::task::spawn_blocking(work).await.map_err(failed)
+}
+
+fn figures(registry: &Handle, datacenter: &str, format: Format) -> Bytes {
+    let services = list::services(registry);
     let code = list::hash_code(&services);
     let (apps, instances, code) = (services.len(), code.instances(), code.to_string());
-    let datacenter = &door.options.datacenter;
-    let format = Format::of_answer(&headers);
     let body = match format {
         Format::Json => json!({
             "status": "UP", "datacenter": datacenter, "apps": apps, "instances": instances, "apps__hashcode": code,
@@ -49,10 +62,10 @@ pub(super) async fn status(State(door): State<Door>, headers: HeaderMap) -> Resp
         Format::Xml => format!(
             "<status><status>UP</status><datacenter>{}</datacenter><apps>{apps}</apps>\
              <instances>{instances}</instances><apps__hashcode>{code}</apps__hashcode></status>",
-            escape(datacenter.as_str())
+            escape(datacenter)
         ),
     };
-    ([(CONTENT_TYPE, format.media())], body).into_response()
+    body.into()
 }
 
 fn page(registry: &Handle, datacenter: &str) -> Bytes {
