@@ -22,6 +22,7 @@ pub use http::{Answer, Call, Http};
 pub use platform::{ModuleProcess, Platform, PlatformOptions};
 pub use postgres::Postgres;
 pub use program::Program;
+pub use programs::program;
 pub use python::python;
 pub use redis::Redis;
 pub use smtp::{Mail, SmtpSink};

@@ -18,6 +18,11 @@ pub(crate) fn find(name: &str, places: &[PathBuf], package: &str) -> anyhow::Res
         .ok_or_else(|| anyhow!("this test needs the program `{name}`; install it: apt-get install {package}"))
 }
 
+/// A program on PATH that a test runs. The error names the Debian package that has it.
+pub fn program(name: &str, package: &str) -> anyhow::Result<PathBuf> {
+    find(name, &[], package)
+}
+
 /// Cargo puts the programs into the folder above that of the tests.
 pub(crate) fn trellis() -> anyhow::Result<PathBuf> {
     let test = std::env::current_exe()?;
