@@ -56,7 +56,7 @@ const ALLOWED: &[(&str, &[&str])] = &[
 ];
 
 /// What any crate may import for its tests.
-const FOR_TESTS: &[&str] = &["trellis-testkit"];
+const FOR_TESTS: &[&str] = &["trellis-storage", "trellis-testkit"];
 
 #[derive(Deserialize)]
 struct Metadata {
