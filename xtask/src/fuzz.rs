@@ -23,7 +23,7 @@ pub(crate) struct Args {
     seconds: u32,
 }
 
-const TARGETS: [&str; 4] = ["routing", "headers", "manifest", "http"];
+const TARGETS: [&str; 5] = ["routing", "headers", "manifest", "http", "dns"];
 
 /// Runs them, one after the other.
 pub(crate) fn run(workspace: &Workspace, args: &Args) -> anyhow::Result<()> {

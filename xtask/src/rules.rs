@@ -21,12 +21,13 @@ const ALLOWED: &[(&str, &[&str])] = &[
     // Capabilities: never import each other.
     ("trellis-registry", &["trellis-core", "trellis-net", "trellis-runtime", "trellis-storage"]),
     ("trellis-config", &["trellis-core", "trellis-net", "trellis-runtime", "trellis-storage"]),
-    // Doors: translate for a capability, and are known to nobody but the binary.
-    ("trellis-eureka", &["trellis-core", "trellis-net", "trellis-registry", "trellis-runtime"]),
     (
         "trellis-proxy",
         &["trellis-core", "trellis-expr", "trellis-net", "trellis-resilience", "trellis-runtime"],
     ),
+    // Doors: translate for capabilities, and are known to nobody but the binary.
+    ("trellis-dns", &["trellis-core", "trellis-net", "trellis-registry", "trellis-runtime"]),
+    ("trellis-eureka", &["trellis-core", "trellis-net", "trellis-registry", "trellis-runtime"]),
     // What a service imports: foundation only.
     (
         "trellis-sdk",
@@ -38,6 +39,7 @@ const ALLOWED: &[(&str, &[&str])] = &[
         &[
             "trellis-config",
             "trellis-core",
+            "trellis-dns",
             "trellis-eureka",
             "trellis-expr",
             "trellis-net",

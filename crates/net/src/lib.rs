@@ -24,7 +24,7 @@ use tower::util::BoxCloneSyncService;
 pub use client::{Pool, PoolOptions, Received};
 pub use cluster::{Answer, Cluster, ClusterOptions};
 pub use discovery::{RemoteDiscovery, ServiceWatch};
-pub use listen::{bind, local_address};
+pub use listen::{bind, bind_udp, local_address};
 pub use outgoing::{Outgoing, Progress};
 pub use serve::{Client, Handler, PeerAddr, ServeOptions, Server, serve};
 pub use unread::{ReadOn, Unread, read_on};

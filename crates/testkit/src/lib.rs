@@ -22,7 +22,7 @@ pub use http::{Answer, Call, Http};
 pub use platform::{ModuleProcess, Platform, PlatformOptions};
 pub use postgres::Postgres;
 pub use program::Program;
-pub use programs::{find, free_port, trellis};
+pub use programs::{free_port, program, trellis};
 pub use python::python;
 pub use redis::Redis;
 pub use smtp::{Mail, SmtpSink};

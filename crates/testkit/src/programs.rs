@@ -7,7 +7,7 @@ use std::path::{Path, PathBuf};
 use anyhow::{Context, anyhow};
 
 /// The program of this name, in one of `places` or on PATH. The error says what to install.
-pub fn find(name: &str, places: &[PathBuf], package: &str) -> anyhow::Result<PathBuf> {
+pub(crate) fn find(name: &str, places: &[PathBuf], package: &str) -> anyhow::Result<PathBuf> {
     let path = variable("PATH").unwrap_or_default();
     places
         .iter()
@@ -16,6 +16,11 @@ pub fn find(name: &str, places: &[PathBuf], package: &str) -> anyhow::Result<Pat
         .map(|folder| folder.join(name))
         .find(|program| is_executable(program))
         .ok_or_else(|| anyhow!("this test needs the program `{name}`; install it: apt-get install {package}"))
+}
+
+/// A program on PATH that a test runs. The error names the Debian package that has it.
+pub fn program(name: &str, package: &str) -> anyhow::Result<PathBuf> {
+    find(name, &[], package)
 }
 
 /// The program `trellis` that these tests are about. Cargo puts the programs into the folder above that of the tests.

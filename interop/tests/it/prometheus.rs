@@ -8,7 +8,7 @@ use std::time::Duration;
 use anyhow::{Context, Result};
 use http::Method;
 use serde::Deserialize;
-use trellis_testkit::{Http, Platform, PlatformOptions, Program, find, free_port, trellis, wait_until};
+use trellis_testkit::{Http, Platform, PlatformOptions, Program, free_port, program, trellis, wait_until};
 
 const PATIENCE: Duration = Duration::from_mins(1);
 
@@ -38,7 +38,7 @@ impl Targets {
 }
 
 fn prometheus() -> Result<PathBuf> {
-    find("prometheus", &[], "prometheus")
+    program("prometheus", "prometheus")
 }
 
 /// Where the native API says that the instances of these services are.
@@ -100,7 +100,7 @@ async fn prometheus_finds_a_service_by_dns() -> Result<()> {
     let script = Path::new(env!("CARGO_MANIFEST_DIR")).join("discovery/prometheus-dns.sh");
     let folder = tempfile::tempdir()?;
     let manifest = Path::new(env!("CARGO_MANIFEST_DIR")).join("../shop/trellis.toml");
-    let (unshare, trellis, prometheus) = (find("unshare", &[], "util-linux")?, trellis()?, prometheus()?);
+    let (unshare, trellis, prometheus) = (program("unshare", "util-linux")?, trellis()?, prometheus()?);
     let args: [&OsStr; 12] = [
         "--map-root-user".as_ref(),
         "--mount".as_ref(),

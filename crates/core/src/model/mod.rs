@@ -5,6 +5,7 @@ mod action;
 mod aggregate;
 mod cluster;
 mod config;
+mod dns;
 mod edge;
 mod eureka;
 mod gateway;
@@ -26,6 +27,7 @@ pub use action::{Canary, HeaderEdits, Mirror, Redirect, Respond, Weighted};
 pub use aggregate::{Aggregate, Part};
 pub use cluster::{Balance, Cluster, ClusterEndpoint, EndpointTable, Protocol};
 pub use config::Config;
+pub use dns::Dns;
 pub use edge::{Algorithm, Compression, Cors, Fault, RateLimit};
 pub use eureka::Eureka;
 pub use gateway::Gateway;
@@ -60,6 +62,8 @@ pub struct AppModel {
     pub config: Config,
     /// The registry's door for programs that speak to Eureka.
     pub eureka: Eureka,
+    /// The door for programs that find services by DNS.
+    pub dns: Dns,
     /// The proxies beside the instances, in the phase that has them.
     pub mesh: Mesh,
     /// Addresses outside the registry that routes may lead to, and how to balance over them and over services.
