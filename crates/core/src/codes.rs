@@ -97,6 +97,14 @@ codes! {
     REGISTRY_FULL = "TRL2011", 503, Us, SOON, "The registry is full";
     /// The request names a host that the admin API does not answer to.
     FORBIDDEN_HOST = "TRL2012", 403, Client, NO, "The admin API does not answer to this host name";
+    /// The key is at another version than the change names.
+    CONFIG_STALE = "TRL2013", 409, Client, NO, "The key is at another version";
+    /// A value does not match the JSON Schema that is attached.
+    CONFIG_SCHEMA = "TRL2014", 422, Client, NO, "The value does not match its schema";
+    /// Secrets cannot be sealed or opened.
+    CONFIG_SECRETS = "TRL2015", 503, Us, NO, "The secret cannot be sealed or opened";
+    /// The configuration holds as much as it may.
+    CONFIG_FULL = "TRL2016", 503, Us, SOON, "The configuration is full";
 
     // 3xxx: start-up and configuration, seen on the command line
     /// trellis.toml has mistakes.
@@ -136,6 +144,8 @@ codes! {
     STORE_CONFLICT = "TRL4004", 409, Client, NO, "A row with this key exists";
     /// The write queue is full.
     STORE_BUSY = "TRL4005", 503, Us, SOON, "Too many writes are waiting";
+    /// A node joined, left or was declared dead while another relied on the list.
+    MEMBERSHIP_CHANGED = "TRL4006", 503, Us, SOON, "The nodes have changed meanwhile";
 }
 
 #[cfg(test)]

@@ -20,6 +20,9 @@ pub enum Error {
     /// The commit itself failed, so the write may or may not have been kept.
     #[error("the commit failed: {0}")]
     CommitFailed(String),
+    /// This node may not write under the epoch that it named; nothing was changed.
+    #[error("not a live member: {0}")]
+    NotLive(String),
     /// A statement failed.
     #[error("a statement failed: {0}")]
     Statement(String),
@@ -48,6 +51,10 @@ impl From<Error> for trellis_core::Error {
                 "The database failed, and the write may or may not have been kept",
             )
             .retry(Retry::No),
+            Error::NotLive(_) => Self::new(
+                codes::MEMBERSHIP_CHANGED,
+                "The nodes that share the database have changed meanwhile",
+            ),
             Error::Migration(_) => Self::new(codes::MIGRATION_FAILED, "A migration of the database failed"),
             Error::Invalid(_) => Self::new(codes::INVALID_INPUT, "A value cannot be stored"),
             Error::Constraint(_) | Error::Statement(_) | Error::NoRow(_) | Error::Decode(_) => {
@@ -59,6 +66,12 @@ impl From<Error> for trellis_core::Error {
 }
 
 impl Error {
+    /// Whether the write may or may not have been kept, since the commit was not answered. Whoever repeats it has to look
+    /// first, or to write in such a way that twice is as good as once.
+    pub fn outcome_unknown(&self) -> bool {
+        matches!(self, Self::CommitFailed(_))
+    }
+
     /// Reads the driver's error. `sql` is the statement, which holds no values.
     pub(crate) fn of(error: &sqlx::Error, sql: &str) -> Self {
         let sqlx::Error::Database(database) = error else {
@@ -149,6 +162,7 @@ mod tests {
         assert_eq!(code(Error::Migration(String::new())), "TRL4003");
         assert_eq!(code(Error::Conflict(String::new())), "TRL4004");
         assert_eq!(code(Error::queue_full(9)), "TRL4005");
+        assert_eq!(code(Error::NotLive(String::new())), "TRL4006");
         assert_eq!(code(Error::Invalid(String::new())), "TRL2002");
     }
 
@@ -156,6 +170,7 @@ mod tests {
     fn a_write_that_may_have_happened_is_not_to_be_repeated() {
         let error = trellis_core::Error::from(Error::CommitFailed("disk".to_owned()));
         assert_eq!(error.retry_advice(), Retry::No);
+        assert!(Error::CommitFailed(String::new()).outcome_unknown() && !Error::closed().outcome_unknown());
         assert!(!error.detail().contains("disk"), "the cause is private");
         assert!(trellis_core::error::chain(&error).contains("disk"));
     }

@@ -1,9 +1,12 @@
 //! One SQL store on SQLite (embedded) and PostgreSQL (shared): the same statements, the same errors, the same promises.
 //!
-//! A write is acknowledged after its commit returned. On SQLite many writes share one synced commit. Callers never see
-//! the driver: they give SQL with `$1` placeholders and [`Value`]s, and get [`Row`]s.
+//! A write is acknowledged after its commit returned; many writes share one synced commit: on SQLite all, on PostgreSQL
+//! ordered ones. What they announce is heard by everyone who shares the database ([`feed`]), and who that is, is known
+//! ([`members`]). Callers never see the driver: they give SQL with `$1` placeholders and [`Value`]s, and get [`Row`]s.
 
 mod error;
+pub mod feed;
+pub mod members;
 mod migration;
 mod options;
 mod postgres;
@@ -14,8 +17,10 @@ mod store;
 mod tx;
 mod value;
 mod work;
+mod writer;
 
 pub use error::Error;
+pub use feed::{Change, Feed, FeedBatch, FeedOptions, FeedState};
 pub use futures_util::future::BoxFuture;
 pub use migration::Migration;
 pub use options::{Dialect, Options};

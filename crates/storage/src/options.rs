@@ -4,7 +4,7 @@ use std::fmt;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
-use crate::Error;
+use crate::{Error, FeedOptions};
 
 /// Which database a store is on.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -20,11 +20,12 @@ pub enum Dialect {
 pub struct Options {
     /// `sqlite:PATH`, `sqlite://PATH`, `postgres://...` or `postgresql://...`. May hold a password: never print it.
     pub url: String,
-    /// The most connections that read, each opened when it is first needed. PostgreSQL has as many again for writes.
+    /// The most connections that read, each opened when it is first needed. PostgreSQL has as many again for writes,
+    /// one for ordered writes and one that listens.
     pub max_readers: u32,
     /// The most writes that wait for their turn; one more is refused as busy.
     pub max_waiting_writes: usize,
-    /// The most writes that share one commit (SQLite).
+    /// The most writes that share one commit: on SQLite of all, on PostgreSQL of ordered ones.
     pub max_batch: usize,
     /// How long to wait for a lock that another process or transaction holds.
     pub busy_timeout: Duration,
@@ -32,6 +33,8 @@ pub struct Options {
     pub acquire_timeout: Duration,
     /// How long one write may hold its transaction. On PostgreSQL also the limit of one read.
     pub max_work: Duration,
+    /// The bounds of the feed of changes.
+    pub feed: FeedOptions,
 }
 
 /// A parsed address.
@@ -68,6 +71,7 @@ impl Options {
             busy_timeout: Duration::from_secs(5),
             acquire_timeout: Duration::from_secs(5),
             max_work: Duration::from_secs(30),
+            feed: FeedOptions::default(),
         }
     }
 
@@ -117,6 +121,7 @@ impl fmt::Debug for Options {
             .field("busy_timeout", &self.busy_timeout)
             .field("acquire_timeout", &self.acquire_timeout)
             .field("max_work", &self.max_work)
+            .field("feed", &self.feed)
             .finish()
     }
 }

@@ -5,16 +5,22 @@ use std::time::Duration;
 
 use futures_util::future::BoxFuture;
 
+use crate::feed::{Hub, Page, schema};
 use crate::options::Location;
 use crate::postgres::Postgres;
 use crate::sqlite::Sqlite;
 use crate::statement::{Connection, read_all, read_first, read_one};
-use crate::work::Job;
-use crate::{Dialect, Error, FromRow, Migration, Options, Params, Row, Tx, migration};
+use crate::work::{Job, Kind};
+use crate::{
+    Dialect, Error, Feed, FeedState, FromRow, Migration, Options, Params, Row, Tx, migration, params,
+};
 
 /// An open database. Clones share it.
 #[derive(Clone)]
-pub struct Store(Backend);
+pub struct Store {
+    backend: Backend,
+    hub: Arc<Hub>,
+}
 
 #[derive(Clone)]
 enum Backend {
@@ -25,16 +31,19 @@ enum Backend {
 impl Store {
     /// Opens the database and checks that it can be written.
     pub async fn open(options: Options) -> Result<Self, Error> {
+        let hub = Arc::new(Hub::new(options.feed.clone()));
         let backend = match options.location()? {
-            Location::Sqlite(path) => Backend::Sqlite(Arc::new(Sqlite::open(&path, &options).await?)),
-            Location::Postgres => Backend::Postgres(Arc::new(Postgres::open(&options).await?)),
+            Location::Sqlite(path) => {
+                Backend::Sqlite(Arc::new(Sqlite::open(&path, &options, hub.clone()).await?))
+            }
+            Location::Postgres => Backend::Postgres(Arc::new(Postgres::open(&options, hub.clone()).await?)),
         };
-        Ok(Self(backend))
+        Ok(Self { backend, hub })
     }
 
     /// Which database this is.
     pub fn dialect(&self) -> Dialect {
-        match self.0 {
+        match self.backend {
             Backend::Sqlite(_) => Dialect::Sqlite,
             Backend::Postgres(_) => Dialect::Postgres,
         }
@@ -47,6 +56,7 @@ impl Store {
         let migrations = migrations.to_vec();
         self.submit(
             move |tx| Box::pin(async move { migration::run(tx, &owner, &migrations).await }),
+            Kind::Plain,
             Some(migration::LIMIT),
         )
         .await
@@ -54,7 +64,7 @@ impl Store {
 
     /// All rows. Sees every acknowledged write; may not write itself.
     pub async fn fetch_all<T: FromRow>(&self, sql: &'static str, params: Params) -> Result<Vec<T>, Error> {
-        match &self.0 {
+        match &self.backend {
             Backend::Sqlite(sqlite) => {
                 read_all(&sqlite.reader().await?.connection().all(sql, &params).await?)
             }
@@ -91,7 +101,54 @@ impl Store {
         T: Send + 'static,
         E: From<Error> + Send + 'static,
     {
-        self.submit(work, None).await
+        self.submit(work, Kind::Plain, None).await
+    }
+
+    /// Like [`write`](Self::write), but with a place in the one order of all nodes that share the database, and allowed to
+    /// [announce](Tx::announce) what it changes.
+    ///
+    /// Ordered writes of all nodes take effect as if one ran after the other, each seeing all that those before it
+    /// did; so what one reads it may rely on until it ends, if only ordered writes change it. On SQLite every write is
+    /// so. On PostgreSQL they wait for each other, by the lock on the head of the feed; those of one node that wait
+    /// together share a transaction, and each that fails is rolled back alone. Keep them short, and the rest in plain
+    /// writes.
+    ///
+    /// An error for which [`Error::outcome_unknown`] holds means that the answer to the commit was lost: the write
+    /// was kept, or it was not. All others mean that nothing was changed.
+    pub async fn write_ordered<T, E, F>(&self, work: F) -> Result<T, E>
+    where
+        F: for<'t> FnOnce(&'t mut Tx) -> BoxFuture<'t, Result<T, E>> + Send + 'static,
+        T: Send + 'static,
+        E: From<Error> + Send + 'static,
+    {
+        self.prepare().await?;
+        self.submit(work, Kind::Ordered, None).await
+    }
+
+    /// The changes after a revision, in their order: see [`feed`](crate::feed). Zero is before the first.
+    pub async fn feed(&self, from: u64) -> Result<Feed, Error> {
+        self.prepare().await?;
+        if let Backend::Postgres(postgres) = &self.backend {
+            postgres.listen();
+        }
+        Ok(Feed::new(self.clone(), from))
+    }
+
+    /// The newest revision, asked from the database. Zero before the first announcement.
+    pub async fn head(&self) -> Result<u64, Error> {
+        self.prepare().await?;
+        let head = self.fetch_one(schema::HEAD, params![]).await?;
+        Ok(head)
+    }
+
+    /// The newest revision that this process has heard of; zero before the first use of the feed.
+    pub fn revision(&self) -> u64 {
+        self.hub.mark().head
+    }
+
+    /// How the feed is, for health checks and metrics.
+    pub fn feed_state(&self) -> FeedState {
+        self.hub.state()
     }
 
     /// A write of one statement: rows changed.
@@ -101,7 +158,7 @@ impl Store {
 
     /// Whether the database answers.
     pub async fn ping(&self) -> Result<(), Error> {
-        match &self.0 {
+        match &self.backend {
             Backend::Sqlite(sqlite) => sqlite.ping().await,
             Backend::Postgres(postgres) => postgres.ping().await,
         }
@@ -109,7 +166,7 @@ impl Store {
 
     /// How many commits there have been since the store was opened. Writes that share one count once.
     pub fn commits(&self) -> u64 {
-        match &self.0 {
+        match &self.backend {
             Backend::Sqlite(sqlite) => sqlite.commits(),
             Backend::Postgres(postgres) => postgres.commits(),
         }
@@ -117,20 +174,51 @@ impl Store {
 
     /// Refuses new work, waits for what was accepted, and closes every connection.
     pub async fn close(&self) {
-        match &self.0 {
+        self.hub.close();
+        match &self.backend {
             Backend::Sqlite(sqlite) => sqlite.close().await,
             Backend::Postgres(postgres) => postgres.close().await,
         }
     }
 
-    async fn submit<T, E, F>(&self, work: F, limit: Option<Duration>) -> Result<T, E>
+    /// Makes the tables of the feed when they are first needed: most stores have none.
+    async fn prepare(&self) -> Result<(), Error> {
+        let prepare = async || {
+            self.migrate(schema::OWNER, schema::MIGRATIONS).await?;
+            let head = self.fetch_one(schema::HEAD, params![]).await?;
+            self.hub.begin_at(head);
+            Ok(())
+        };
+        self.hub.prepared.get_or_try_init(prepare).await.copied()
+    }
+
+    pub(crate) fn hub(&self) -> &Hub {
+        &self.hub
+    }
+
+    /// A page of the table of the feed.
+    pub(crate) async fn page(&self, from: u64, limit: usize) -> Result<Page, Error> {
+        let params = Page::params(from, limit);
+        let rows = match &self.backend {
+            Backend::Sqlite(sqlite) => sqlite.reader().await?.connection().all(Page::SQL, &params).await?,
+            Backend::Postgres(postgres) => {
+                let mut connection = postgres.reader().await?;
+                postgres
+                    .bounded(async { Connection::Postgres(&mut connection).all(Page::SQL, &params).await })
+                    .await?
+            }
+        };
+        Page::read(&rows)
+    }
+
+    async fn submit<T, E, F>(&self, work: F, kind: Kind, limit: Option<Duration>) -> Result<T, E>
     where
         F: for<'t> FnOnce(&'t mut Tx) -> BoxFuture<'t, Result<T, E>> + Send + 'static,
         T: Send + 'static,
         E: From<Error> + Send + 'static,
     {
-        let (job, answer) = Job::new(work, limit);
-        match &self.0 {
+        let (job, answer) = Job::new(work, kind, limit);
+        match &self.backend {
             Backend::Sqlite(sqlite) => sqlite.submit(job)?,
             Backend::Postgres(postgres) => postgres.submit(job)?,
         }
@@ -139,7 +227,7 @@ impl Store {
     }
 
     async fn first(&self, sql: &'static str, params: Params) -> Result<Option<Row>, Error> {
-        match &self.0 {
+        match &self.backend {
             Backend::Sqlite(sqlite) => sqlite.reader().await?.connection().first(sql, &params).await,
             Backend::Postgres(postgres) => {
                 let mut connection = postgres.reader().await?;

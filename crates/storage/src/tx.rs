@@ -1,10 +1,15 @@
 //! One transaction, as the closure of a write sees it.
 
+use std::sync::Arc;
+use std::time::Instant;
+
 use sqlx::pool::PoolConnection;
 use sqlx::{Postgres, SqliteConnection};
 
+use crate::feed::{Hub, Ledger, schema};
 use crate::statement::{Connection, read_all, read_first, read_one};
-use crate::{Dialect, Error, FromRow, Params, Row, params};
+use crate::work::Kind;
+use crate::{Change, Dialect, Error, FromRow, Params, Row, members, params};
 
 /// A transaction under way; [`Store::write`](crate::Store::write) makes and ends it.
 ///
@@ -14,6 +19,8 @@ use crate::{Dialect, Error, FromRow, Params, Row, params};
 pub struct Tx {
     held: Held,
     failed: Option<Error>,
+    ledger: Ledger,
+    hub: Arc<Hub>,
 }
 
 enum Held {
@@ -22,12 +29,12 @@ enum Held {
 }
 
 impl Tx {
-    pub(crate) fn sqlite(connection: SqliteConnection) -> Self {
-        Self { held: Held::Sqlite(connection), failed: None }
+    pub(crate) fn sqlite(connection: SqliteConnection, hub: Arc<Hub>) -> Self {
+        Self { held: Held::Sqlite(connection), failed: None, ledger: Ledger::default(), hub }
     }
 
-    pub(crate) fn postgres(connection: PoolConnection<Postgres>) -> Self {
-        Self { held: Held::Postgres(connection), failed: None }
+    pub(crate) fn postgres(connection: PoolConnection<Postgres>, hub: Arc<Hub>) -> Self {
+        Self { held: Held::Postgres(connection), failed: None, ledger: Ledger::default(), hub }
     }
 
     /// Which database this is.
@@ -81,6 +88,84 @@ impl Tx {
                 .await
                 .map(|_| ()),
         }
+    }
+
+    /// Says, as a part of this transaction, that what has this key changed; the key has 1 to 1024 bytes, the topic 1
+    /// to 64. Returns the revision of the change, which may be stored with what was changed: it is the one that readers
+    /// of the [feed](crate::feed) see, unless this write is not committed; then another change gets it.
+    ///
+    /// Only in [`Store::write_ordered`](crate::Store::write_ordered). In a plain write it is refused on either
+    /// database, since there the commits of different nodes would come in another order than their revisions.
+    pub async fn announce(
+        &mut self,
+        topic: &'static str,
+        key: impl Into<String> + Send,
+    ) -> Result<u64, Error> {
+        self.usable()?;
+        let key = key.into();
+        let max = self.hub.options.max_announced;
+        let base = match self.ledger.base() {
+            None if self.ledger.is_ordered() => self.take_head().await?,
+            base => base.unwrap_or_default(),
+        };
+        let revision = self.ledger.announce(base, topic, key, max);
+        self.note(revision)
+    }
+
+    /// Aborts this transaction with [`Error::NotLive`] unless the node is a member, and the list of members still has this
+    /// number, the one under which the node decided to write: see [`members`](crate::members). Until this transaction
+    /// ends, nobody can declare the node dead, join or leave. (Only for stores that were
+    /// [joined](crate::members::Members::join).)
+    pub async fn require_live(&mut self, node_id: &str, epoch: u64) -> Result<(), Error> {
+        let live = members::require(self, node_id, epoch).await;
+        self.note(live)
+    }
+
+    /// Reads the head. On PostgreSQL, whoever does so after this waits for the end of this transaction.
+    pub(crate) async fn take_head(&mut self) -> Result<u64, Error> {
+        let head = self.fetch_one(schema::take_head(self.dialect()), params![]).await?;
+        // Under the lock nobody can be further than the table.
+        self.hub.check_base(head);
+        self.ledger.set_base(head);
+        Ok(head)
+    }
+
+    /// A new piece of work begins.
+    pub(crate) fn begin_work(&mut self, kind: Kind) {
+        self.ledger.begin_work(kind == Kind::Ordered);
+    }
+
+    /// Forgets what the present piece of work announced.
+    pub(crate) fn take_back_announced(&mut self) {
+        self.ledger.take_back();
+    }
+
+    /// Writes what was announced; the last thing before the commit.
+    pub(crate) async fn write_announced(&mut self) -> Result<(), Error> {
+        let (Some(base), Some(last)) = (self.ledger.base(), self.ledger.announced().last()) else {
+            return Ok(());
+        };
+        let (head, list) = (last.revision, schema::list(self.ledger.announced()));
+        match self.dialect() {
+            Dialect::Sqlite => {
+                self.execute(schema::ANNOUNCE_SQLITE, params![list]).await?;
+                self.execute(schema::HEAD_SQLITE, params![schema::int(head)]).await?;
+            }
+            Dialect::Postgres => {
+                self.execute(schema::ANNOUNCE_POSTGRES, params![list, schema::int(head)]).await?;
+            }
+        }
+        if self.hub.trim_is_due(base, head, Instant::now()) {
+            let below = head.saturating_sub(self.hub.options.kept_rows);
+            let params = schema::trim_params(below, self.hub.options.kept_for);
+            self.execute(schema::trim(self.dialect()), params).await?;
+        }
+        Ok(())
+    }
+
+    /// The transaction was committed, or given up: what it announced.
+    pub(crate) fn take_announced(&mut self) -> Vec<Change> {
+        self.ledger.take()
     }
 
     /// Runs several statements.

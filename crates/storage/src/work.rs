@@ -9,8 +9,20 @@ use tokio::sync::oneshot;
 
 use crate::{Error, Tx};
 
+/// What sort of write.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Kind {
+    /// One that announces nothing.
+    Plain,
+    /// One that has its place in the order of all nodes, and may announce.
+    Ordered,
+}
+
 /// One write, from the queue to its acknowledgement.
 pub(crate) trait Work: Send {
+    /// What sort of write it is.
+    fn kind(&self) -> Kind;
+
     /// How long it may wait for a lock and hold its transaction, if that is not what the options say.
     fn limit(&self) -> Option<Duration>;
 
@@ -25,13 +37,18 @@ pub(crate) struct Job<T, E, F> {
     work: Option<F>,
     result: Option<Result<T, E>>,
     reply: oneshot::Sender<Result<T, E>>,
+    kind: Kind,
     limit: Option<Duration>,
 }
 
 impl<T, E, F> Job<T, E, F> {
-    pub(crate) fn new(work: F, limit: Option<Duration>) -> (Box<Self>, oneshot::Receiver<Result<T, E>>) {
+    pub(crate) fn new(
+        work: F,
+        kind: Kind,
+        limit: Option<Duration>,
+    ) -> (Box<Self>, oneshot::Receiver<Result<T, E>>) {
         let (reply, answer) = oneshot::channel();
-        (Box::new(Self { work: Some(work), result: None, reply, limit }), answer)
+        (Box::new(Self { work: Some(work), result: None, reply, kind, limit }), answer)
     }
 }
 
@@ -41,6 +58,10 @@ where
     T: Send,
     E: From<Error> + Send,
 {
+    fn kind(&self) -> Kind {
+        self.kind
+    }
+
     fn limit(&self) -> Option<Duration> {
         self.limit
     }

@@ -4,7 +4,7 @@ use std::ffi::OsString;
 use std::path::{Path, PathBuf};
 use std::process::Command;
 use std::sync::atomic::{AtomicU32, Ordering};
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use anyhow::{Context, bail};
 use rustix::process::Signal;
@@ -27,9 +27,10 @@ pub struct Postgres {
     port: u16,
     programs: PathBuf,
     databases: AtomicU32,
+    account: Option<(u32, u32)>,
     // Stopped before its folder is removed, by the order of the fields.
-    _daemon: Daemon,
-    _folder: Scratch,
+    daemon: Mutex<Option<Daemon>>,
+    folder: Scratch,
 }
 
 impl Postgres {
@@ -50,8 +51,9 @@ impl Postgres {
                         port,
                         programs,
                         databases: AtomicU32::new(0),
-                        _daemon: daemon,
-                        _folder: folder,
+                        account,
+                        daemon: Mutex::new(Some(daemon)),
+                        folder,
                     });
                 }
                 Err(error) if format!("{error:#}").contains("in use") => last = Some(error),
@@ -68,6 +70,23 @@ impl Postgres {
             Some(server) => Ok(server.clone()),
             None => Ok(shared.insert(Arc::new(Self::start()?)).clone()),
         }
+    }
+
+    /// Stops the server as a power cut would, but for what the disk had not synced: it aborts, and recovers when it
+    /// [starts again](Self::start_again).
+    pub fn stop(&self) {
+        drop(self.daemon().take());
+    }
+
+    /// Starts the server that was stopped, with its data and at its port.
+    pub fn start_again(&self) -> anyhow::Result<()> {
+        let mut daemon = self.daemon();
+        if daemon.is_none() {
+            let data = self.folder.path().join("data");
+            let plan = plan(&self.programs, self.folder.path(), &data, self.account, self.port);
+            *daemon = Some(Daemon::start(&plan)?);
+        }
+        Ok(())
     }
 
     /// The URL of the database that every server has.
@@ -100,6 +119,10 @@ impl Postgres {
             bail!("psql failed: {}", String::from_utf8_lossy(&output.stderr).trim());
         }
         Ok(())
+    }
+
+    fn daemon(&self) -> MutexGuard<'_, Option<Daemon>> {
+        self.daemon.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
     fn url_of(&self, database: &str) -> String {

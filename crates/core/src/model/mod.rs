@@ -4,6 +4,7 @@
 mod action;
 mod aggregate;
 mod cluster;
+mod config;
 mod edge;
 mod gateway;
 mod instances;
@@ -23,6 +24,7 @@ use serde::{Deserialize, Serialize};
 pub use action::{Canary, HeaderEdits, Mirror, Redirect, Respond, Weighted};
 pub use aggregate::{Aggregate, Part};
 pub use cluster::{Balance, Cluster, ClusterEndpoint, EndpointTable, Protocol};
+pub use config::Config;
 pub use edge::{Algorithm, Compression, Cors, Fault, RateLimit};
 pub use gateway::Gateway;
 pub use instances::{AdaptiveConcurrency, HealthCheck, Outlier, SlowStart};
@@ -52,6 +54,8 @@ pub struct AppModel {
     pub admin: Admin,
     /// How long the registry waits.
     pub registry: Registry,
+    /// How much configuration is kept, and what seals its secrets.
+    pub config: Config,
     /// The proxies beside the instances, in the phase that has them.
     pub mesh: Mesh,
     /// Addresses outside the registry that routes may lead to, and how to balance over them and over services.

@@ -11,8 +11,21 @@ use crate::{Error, Options};
 /// Connections nobody uses are closed after this long.
 const IDLE: Duration = Duration::from_mins(5);
 
-/// The pools for reads and for writes, after one connection has shown that the address is right.
-pub(super) async fn pools(options: &Options) -> Result<(PgPool, PgPool), Error> {
+/// So much later than this side the server ends a transaction in which nothing happens: if this side is stopped or cut
+/// off. If it were faster, a piece of work that hangs would take those with it that share its transaction.
+const LATER: Duration = Duration::from_secs(1);
+
+pub(super) struct Pools {
+    pub(super) readers: PgPool,
+    pub(super) writers: PgPool,
+    /// One connection, for ordered writes.
+    pub(super) ordered: PgPool,
+    /// One connection, which hears of changes.
+    pub(super) for_listening: PgPool,
+}
+
+/// The pools, after one connection has shown that the address is right.
+pub(super) async fn pools(options: &Options) -> Result<Pools, Error> {
     let connect = connect_options(options)?;
     let place = options.safe_url();
     match tokio::time::timeout(options.acquire_timeout, connect.connect()).await {
@@ -33,7 +46,12 @@ pub(super) async fn pools(options: &Options) -> Result<(PgPool, PgPool), Error> 
         .acquire_timeout(options.acquire_timeout)
         .idle_timeout(IDLE);
     let readers = connect.clone().options([("default_transaction_read_only", "on")]);
-    Ok((pool.clone().connect_lazy_with(readers), pool.connect_lazy_with(connect)))
+    Ok(Pools {
+        for_listening: pool.clone().max_connections(1).max_lifetime(None).connect_lazy_with(readers.clone()),
+        readers: pool.clone().connect_lazy_with(readers),
+        writers: pool.clone().connect_lazy_with(connect.clone()),
+        ordered: pool.max_connections(1).connect_lazy_with(connect),
+    })
 }
 
 fn connect_options(options: &Options) -> Result<PgConnectOptions, Error> {
@@ -48,7 +66,7 @@ fn connect_options(options: &Options) -> Result<PgConnectOptions, Error> {
     Ok(parsed.options([
         ("lock_timeout", milliseconds(options.busy_timeout)),
         ("statement_timeout", milliseconds(options.max_work)),
-        ("idle_in_transaction_session_timeout", milliseconds(options.max_work)),
+        ("idle_in_transaction_session_timeout", milliseconds(options.max_work + LATER)),
     ]))
 }
 

@@ -1,22 +1,28 @@
-//! PostgreSQL: one pool for reads, one for writes, each write a transaction of its own.
+//! PostgreSQL: one pool for reads, one for writes, each write a transaction of its own; one writer for ordered writes,
+//! which share transactions; one connection that listens.
 
 mod connect;
+mod listener;
 mod numeric;
 mod values;
 
-use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
 use sqlx::PgPool;
 use sqlx::pool::PoolConnection;
 use tokio::sync::Semaphore;
 
+use crate::feed::Hub;
 use crate::statement::Connection;
-use crate::work::Work;
+use crate::work::{Kind, Work};
+use crate::writer::{Source, Writer};
 use crate::{Error, Options, Tx};
 
 pub(crate) use values::{query, rows};
+
+use listener::Listener;
 
 /// Pools of connections to one database.
 pub(crate) struct Postgres {
@@ -26,11 +32,16 @@ pub(crate) struct Postgres {
     max_waiting: usize,
     max_work: Duration,
     commits: AtomicU64,
+    ordered: Writer,
+    hub: Arc<Hub>,
+    for_listening: PgPool,
+    listener: Mutex<Option<Listener>>,
+    patience: Duration,
 }
 
 impl Postgres {
-    pub(crate) async fn open(options: &Options) -> Result<Self, Error> {
-        let (readers, writers) = connect::pools(options).await?;
+    pub(crate) async fn open(options: &Options, hub: Arc<Hub>) -> Result<Self, Error> {
+        let connect::Pools { readers, writers, ordered, for_listening } = connect::pools(options).await?;
         let max_waiting = options.max_waiting_writes.clamp(1, Semaphore::MAX_PERMITS.min(u32::MAX as usize));
         Ok(Self {
             readers,
@@ -39,6 +50,11 @@ impl Postgres {
             max_waiting,
             max_work: options.max_work,
             commits: AtomicU64::new(0),
+            ordered: Writer::start(Source::Postgres(ordered), None, hub.clone(), options),
+            hub,
+            for_listening,
+            listener: Mutex::new(None),
+            patience: options.acquire_timeout,
         })
     }
 
@@ -46,8 +62,11 @@ impl Postgres {
         acquire(&self.readers).await
     }
 
-    /// Runs the work in a task of its own, so that it is done whole even when its caller goes away, as on SQLite.
+    /// Runs plain work in a task of its own, so that it is done whole even when its caller goes away, as on SQLite.
     pub(crate) fn submit(self: &Arc<Self>, mut work: Box<dyn Work>) -> Result<(), Error> {
+        if work.kind() == Kind::Ordered {
+            return self.ordered.submit(work);
+        }
         let permit = self.waiting.clone().try_acquire_owned().map_err(|refused| match refused {
             tokio::sync::TryAcquireError::Closed => Error::closed(),
             tokio::sync::TryAcquireError::NoPermits => Error::queue_full(self.max_waiting),
@@ -61,8 +80,17 @@ impl Postgres {
         Ok(())
     }
 
+    /// Begins to listen for changes of other nodes, if that has not begun.
+    pub(crate) fn listen(&self) {
+        let mut listener = self.listener.lock().unwrap_or_else(PoisonError::into_inner);
+        if !self.for_listening.is_closed() {
+            let start = || Listener::start(self.for_listening.clone(), self.hub.clone(), self.patience);
+            listener.get_or_insert_with(start);
+        }
+    }
+
     pub(crate) fn commits(&self) -> u64 {
-        self.commits.load(Ordering::Relaxed)
+        self.commits.load(Ordering::Relaxed) + self.ordered.commits()
     }
 
     pub(crate) async fn ping(&self) -> Result<(), Error> {
@@ -82,13 +110,16 @@ impl Postgres {
         let all = self.waiting.acquire_many(self.max_waiting as u32).await;
         self.waiting.close();
         drop(all);
+        self.ordered.close().await;
         self.writers.close().await;
         self.readers.close().await;
+        drop(self.listener.lock().unwrap_or_else(PoisonError::into_inner).take());
+        self.for_listening.close().await;
     }
 
     async fn transact(&self, work: &mut dyn Work) -> Result<(), Error> {
         let limit = work.limit().unwrap_or(self.max_work);
-        let mut tx = Tx::postgres(acquire(&self.writers).await?);
+        let mut tx = Tx::postgres(acquire(&self.writers).await?, self.hub.clone());
         let ran = tokio::time::timeout(limit, run(&mut tx, work)).await;
         let ended = match ran.unwrap_or_else(|_| Err(given_up(limit))) {
             // One that is not answered may have taken effect.
@@ -131,7 +162,7 @@ fn given_up(limit: Duration) -> Error {
     Error::Unavailable(format!("given up after {limit:?}"))
 }
 
-async fn acquire(pool: &PgPool) -> Result<PoolConnection<sqlx::Postgres>, Error> {
+pub(crate) async fn acquire(pool: &PgPool) -> Result<PoolConnection<sqlx::Postgres>, Error> {
     pool.acquire().await.map_err(|error| match error {
         // The pool tries again while nobody listens, and then only knows that time is up.
         sqlx::Error::PoolTimedOut if pool.size() == 0 => {

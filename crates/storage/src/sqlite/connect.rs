@@ -20,7 +20,7 @@ const LOG_BYTES: &str = "8388608";
 const LOCK_TURN: &str = "PRAGMA busy_timeout = 5";
 
 /// Opens the connection that writes, making the file if it is missing.
-pub(super) async fn writer(path: &Path, busy: Duration) -> Result<SqliteConnection, Error> {
+pub(crate) async fn writer(path: &Path, busy: Duration) -> Result<SqliteConnection, Error> {
     check_place(path)?;
     let options = options(path, busy)
         .create_if_missing(true)

@@ -1,24 +1,24 @@
 //! SQLite: readers on a write-ahead log, and one writer that groups writes into commits.
 
 mod connect;
-mod group;
 mod readers;
 mod values;
-mod watch;
-mod writer;
 
 use std::path::Path;
+use std::sync::Arc;
 
 use sqlx::Connection as _;
 
+use crate::feed::Hub;
 use crate::work::Work;
-use crate::{Error, Options};
+use crate::writer::{Source, Writer};
+use crate::{Error, Options, Tx};
 
+pub(crate) use connect::writer;
 pub(crate) use readers::Reader;
 pub(crate) use values::{query, rows};
 
 use readers::Readers;
-use writer::Writer;
 
 /// An open database file.
 pub(crate) struct Sqlite {
@@ -27,10 +27,12 @@ pub(crate) struct Sqlite {
 }
 
 impl Sqlite {
-    pub(crate) async fn open(path: &Path, options: &Options) -> Result<Self, Error> {
+    pub(crate) async fn open(path: &Path, options: &Options, hub: Arc<Hub>) -> Result<Self, Error> {
         let path = std::path::absolute(path)
             .map_err(|error| Error::Unavailable(format!("{}: {error}", path.display())))?;
-        let writer = Writer::open(&path, options).await?;
+        let tx = Tx::sqlite(writer(&path, options.busy_timeout).await?, hub.clone());
+        hub.connected(true);
+        let writer = Writer::start(Source::Sqlite(path.clone()), Some(tx), hub, options);
         Ok(Self { readers: Readers::new(path, options), writer })
     }
 

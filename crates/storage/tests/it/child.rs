@@ -7,7 +7,10 @@ use std::process::{Child, Command, Stdio};
 use futures_util::future::join_all;
 use trellis_storage::{Options, Store, params};
 
+use crate::conformance::feed::change;
+
 const PATH: &str = "STORE_CHILD_PATH";
+const URL: &str = "STORE_CHILD_URL";
 const WRITES: &str = "STORE_CHILD_WRITES";
 const WRITERS: i64 = 16;
 
@@ -20,6 +23,24 @@ pub(crate) fn writer(path: &Path, first: i64, writes: i64) -> Child {
         .stdout(Stdio::piped())
         .spawn()
         .unwrap()
+}
+
+/// Starts a child that announces ids from `first` on in this database, and prints each that is acknowledged, with its
+/// revision.
+pub(crate) fn announcer(url: &str, first: i64) -> Child {
+    Command::new(std::env::current_exe().unwrap())
+        .args(["--exact", "child::announces_when_it_is_the_child", "--nocapture", "--test-threads=1"])
+        .env(URL, url)
+        .env(WRITES, first.to_string())
+        .stdout(Stdio::piped())
+        .spawn()
+        .unwrap()
+}
+
+/// Revision and id in a line that such a child printed.
+pub(crate) fn announced(line: &str) -> Option<(u64, i64)> {
+    let (revision, id) = line.strip_prefix("announced ")?.split_once(' ')?;
+    Some((revision.parse().ok()?, id.parse().ok()?))
 }
 
 /// The id in a line that the child printed.
@@ -45,6 +66,28 @@ async fn writes_when_it_is_the_child() {
                 store.execute(sql, params![id]).await.unwrap();
                 // One call, so that a line is never cut by another or by the end.
                 std::io::stdout().write_all(format!("acknowledged {id}\n").as_bytes()).unwrap();
+            }
+        })
+    });
+    for writer in join_all(writers).await {
+        writer.unwrap();
+    }
+}
+
+/// Does nothing unless started by [`announcer`].
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+#[expect(clippy::disallowed_methods, reason = "a test is an outermost layer")]
+async fn announces_when_it_is_the_child() {
+    let Some(url) = std::env::var_os(URL) else { return };
+    let first: i64 = std::env::var_os(WRITES).unwrap().to_str().unwrap().parse().unwrap();
+    let store = Store::open(Options::url(url.to_str().unwrap()).unwrap()).await.unwrap();
+    println!();
+    let writers = (0..WRITERS).map(|writer| {
+        let store = store.clone();
+        tokio::spawn(async move {
+            for id in (first + writer..).step_by(WRITERS as usize) {
+                let revision = change(&store, id).await.unwrap();
+                std::io::stdout().write_all(format!("announced {revision} {id}\n").as_bytes()).unwrap();
             }
         })
     });

@@ -4,6 +4,8 @@
 
 mod child;
 mod conformance;
+mod members;
+mod nodes;
 mod postgres;
 mod sqlite;
 mod support;

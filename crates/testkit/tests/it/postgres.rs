@@ -22,6 +22,18 @@ fn a_server_is_there_until_it_is_dropped() {
 }
 
 #[test]
+fn a_server_that_was_stopped_starts_again_with_its_data() {
+    let server = Postgres::start().unwrap();
+    server.execute("CREATE TABLE kept (id BIGINT)").unwrap();
+    server.stop();
+    server.stop();
+    assert!(server.execute("SELECT 1").is_err());
+    server.start_again().unwrap();
+    server.start_again().unwrap();
+    server.execute("SELECT id FROM kept").unwrap();
+}
+
+#[test]
 fn tests_of_one_process_share_a_server() {
     let one = Postgres::shared().unwrap();
     let two = Postgres::shared().unwrap();

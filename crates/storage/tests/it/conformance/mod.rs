@@ -1,7 +1,9 @@
 //! What every database behind a store must do. Each test runs on each database.
 
 mod concurrency;
+pub(crate) mod feed;
 mod lifecycle;
+pub(crate) mod members;
 mod migrations;
 mod transactions;
 mod types;
@@ -69,6 +71,25 @@ conformance! {
         many_may_start_at_once
         owners_do_not_meet
         they_may_take_long
+    }
+    feed {
+        changes_come_in_their_order
+        an_announcement_is_a_part_of_its_transaction
+        a_write_may_announce_several
+        a_plain_write_may_not_announce
+        revisions_survive_a_restart
+        who_falls_behind_reads_from_the_table
+        who_falls_behind_the_table_begins_anew
+        old_changes_go
+        no_acknowledged_announcement_is_lost_by_kill_9
+        ordered_writes_share_commits
+        ordered_writes_may_rely_on_what_they_read
+        a_lost_commit_is_said_to_be_unknown
+        a_feed_ends_with_its_store
+    }
+    members {
+        a_member_is_there_until_it_leaves
+        a_write_is_aborted_when_the_list_has_changed
     }
     lifecycle {
         everything_is_there_after_reopening

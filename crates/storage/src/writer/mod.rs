@@ -1,21 +1,34 @@
-//! The queue in front of the one writer, and the task that empties it.
+//! The queue in front of the one writer, and the task that empties it: all writes on SQLite, the ordered ones on
+//! PostgreSQL.
 
-use std::path::{Path, PathBuf};
+mod group;
+mod watch;
+
+use std::path::PathBuf;
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::{Duration, Instant};
 
+use sqlx::PgPool;
 use tokio::sync::mpsc::{self, error::TrySendError};
 use tokio::task::JoinHandle;
 
-use super::connect;
-use super::group::{Done, Group};
-use super::watch::Watch;
+use crate::feed::Hub;
 use crate::work::Work;
-use crate::{Error, Options, Tx};
+use crate::{Error, Options, Tx, postgres, sqlite};
+
+use group::{Done, Group};
+use watch::Watch;
 
 type Jobs = mpsc::Sender<Box<dyn Work>>;
 
-pub(super) struct Writer {
+/// Where the writer's connection comes from.
+pub(crate) enum Source {
+    Sqlite(PathBuf),
+    /// A pool of one.
+    Postgres(PgPool),
+}
+
+pub(crate) struct Writer {
     jobs: Mutex<Option<Jobs>>,
     task: Mutex<Option<JoinHandle<()>>>,
     watch: Arc<Watch>,
@@ -24,37 +37,39 @@ pub(super) struct Writer {
 
 struct Loop {
     jobs: mpsc::Receiver<Box<dyn Work>>,
-    /// None after a failure; opened again for the next group.
+    /// None at first and after a failure; opened for the next group.
     tx: Option<Tx>,
-    path: PathBuf,
+    source: Source,
+    hub: Arc<Hub>,
     busy_timeout: Duration,
     max_batch: usize,
     watch: Arc<Watch>,
 }
 
 impl Writer {
-    pub(super) async fn open(path: &Path, options: &Options) -> Result<Self, Error> {
-        let connection = connect::writer(path, options.busy_timeout).await?;
+    /// A writer with this connection, or with one that is opened when it is first needed.
+    pub(crate) fn start(source: Source, tx: Option<Tx>, hub: Arc<Hub>, options: &Options) -> Self {
         let max_waiting = options.max_waiting_writes.max(1);
         let (sender, receiver) = mpsc::channel(max_waiting);
         let watch = Arc::new(Watch::new(options.max_work));
         let run = Loop {
             jobs: receiver,
-            tx: Some(Tx::sqlite(connection)),
-            path: path.to_owned(),
+            tx,
+            source,
+            hub,
             busy_timeout: options.busy_timeout,
             max_batch: options.max_batch.max(1),
             watch: watch.clone(),
         };
-        Ok(Self {
+        Self {
             jobs: Mutex::new(Some(sender)),
             task: Mutex::new(Some(tokio::spawn(run.run()))),
             watch,
             max_waiting,
-        })
+        }
     }
 
-    pub(super) fn submit(&self, work: Box<dyn Work>) -> Result<(), Error> {
+    pub(crate) fn submit(&self, work: Box<dyn Work>) -> Result<(), Error> {
         self.watch.check(Instant::now());
         match &*lock(&self.jobs) {
             None => Err(Error::closed()),
@@ -65,11 +80,11 @@ impl Writer {
         }
     }
 
-    pub(super) fn commits(&self) -> u64 {
+    pub(crate) fn commits(&self) -> u64 {
         self.watch.commits()
     }
 
-    pub(super) async fn close(&self) {
+    pub(crate) async fn close(&self) {
         // Without a sender the task ends once the queue is empty.
         drop(lock(&self.jobs).take());
         let task = lock(&self.task).take();
@@ -77,6 +92,17 @@ impl Writer {
             && let Err(error) = task.await
         {
             tracing::error!(%error, "the database writer did not end in order");
+        }
+    }
+}
+
+impl Source {
+    async fn open(&self, busy_timeout: Duration, hub: &Arc<Hub>) -> Result<Tx, Error> {
+        match self {
+            Self::Sqlite(path) => {
+                sqlite::writer(path, busy_timeout).await.map(|it| Tx::sqlite(it, hub.clone()))
+            }
+            Self::Postgres(pool) => postgres::acquire(pool).await.map(|it| Tx::postgres(it, hub.clone())),
         }
     }
 }
@@ -97,15 +123,31 @@ impl Loop {
     }
 
     async fn commit_group(&mut self, first: Box<dyn Work>) -> (Vec<Done>, Result<(), Error>) {
-        let tx = match self.tx.take() {
-            Some(tx) => tx,
-            None => match connect::writer(&self.path, self.busy_timeout).await {
-                Ok(connection) => Tx::sqlite(connection),
-                Err(error) => return (vec![(first, Ok(()))], Err(error)),
-            },
+        let patience = first.limit().unwrap_or(self.busy_timeout);
+        let mut kept = self.tx.take();
+        let (mut group, begun) = loop {
+            let was_kept = kept.is_some();
+            let tx = match kept.take() {
+                Some(tx) => tx,
+                None => match self.source.open(self.busy_timeout, &self.hub).await {
+                    Ok(tx) => tx,
+                    Err(error) => return (vec![(first, Ok(()))], Err(error)),
+                },
+            };
+            let mut group = Group::new(tx, &self.watch, &self.hub);
+            match group.begin(patience).await {
+                // A connection that was not used for a while may be dead without a sign; nothing was done over it.
+                Err(Error::Unavailable(_)) if was_kept => drop(group.end(true).await),
+                begun => break (group, begun),
+            }
         };
-        let mut group = Group::new(tx, &self.watch);
-        let outcome = group.run(first, &mut self.jobs, self.max_batch, self.busy_timeout).await;
+        let outcome = match begun {
+            Ok(()) => group.run(first, &mut self.jobs, self.max_batch).await,
+            Err(error) => {
+                group.refuse(first);
+                Err(error)
+            }
+        };
         let (tx, done) = group.end(outcome.is_err()).await;
         self.tx = tx;
         (done, outcome)

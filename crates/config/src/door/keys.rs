@@ -1,0 +1,99 @@
+//! Reading keys.
+
+use std::collections::BTreeMap;
+
+use axum::Json as Answer;
+use axum::extract::State;
+use axum::http::header::{CONTENT_TYPE, ETAG};
+use axum::response::{IntoResponse, Response};
+use serde::Deserialize;
+use utoipa::IntoParams;
+
+use super::input::{InSpace, Key, Query};
+use super::refusal::Reply;
+use super::schema;
+use crate::error::Error;
+use crate::handle::Handle;
+use crate::versioned::{Instance, ListView};
+
+/// How keys are shown.
+#[derive(Deserialize, IntoParams)]
+#[serde(deny_unknown_fields)]
+#[into_params(parameter_in = Query)]
+pub(super) struct Look {
+    /// Only keys that begin so; an empty text for all.
+    #[serde(default)]
+    prefix: String,
+    /// The instance that asks: it gets the candidates that are meant for it.
+    instance: Option<String>,
+    /// Its labels: `name=value`, separated by commas.
+    labels: Option<String>,
+    /// Show secrets.
+    #[serde(default)]
+    reveal: bool,
+    /// Show values in a list.
+    #[serde(default)]
+    values: bool,
+    /// Answer with the value alone, as its own media type.
+    #[serde(default)]
+    raw: bool,
+}
+
+/// The instance that a query names.
+pub(super) fn instance(id: Option<String>, labels: Option<&str>) -> Result<Option<Instance>, Error> {
+    let Some(id) = id else { return Ok(None) };
+    let pairs = labels.into_iter().flat_map(|text| text.split(',')).filter(|pair| !pair.is_empty());
+    let labels: Option<BTreeMap<_, _>> = pairs
+        .map(|pair| pair.split_once('=').map(|(name, value)| (name.to_owned(), value.to_owned())))
+        .collect();
+    let labels =
+        labels.ok_or_else(|| Error::invalid("/labels", "labels are name=value, separated by commas"))?;
+    Ok(Some(Instance { id, labels }))
+}
+
+/// The keys of an app and environment.
+#[utoipa::path(
+    get, path = "/v1/config/{app}/{env}/keys", tag = "config", operation_id = "list_config",
+    params(("app" = String, Path, description = "The application"), ("env" = String, Path, description = "The environment"), Look),
+    responses(
+        (status = 200, description = "revision, and items: key, version, revision, content_type, value, secret, ...", body = Object),
+        (status = "default", body = schema::Problem, content_type = "application/problem+json"),
+    ),
+)]
+pub(super) async fn list(
+    State(handle): State<Handle>,
+    InSpace(space): InSpace,
+    Query(look): Query<Look>,
+) -> Reply<Answer<ListView>> {
+    let instance = instance(look.instance, look.labels.as_deref())?;
+    Ok(Answer(handle.config_list(&space, &look.prefix, instance.as_ref(), look.values, look.reveal)?))
+}
+
+/// One key, as an instance gets it.
+///
+/// The version is the `ETag`, to be sent back as `If-Match`. A secret is shown as `***` unless it is to be revealed.
+#[utoipa::path(
+    get, path = "/v1/config/{app}/{env}/keys/{key}", tag = "config", operation_id = "show_config",
+    params(
+        ("app" = String, Path, description = "The application"), ("env" = String, Path, description = "The environment"),
+        ("key" = String, Path, description = "The key, such as orders/limits/max"), Look,
+    ),
+    responses(
+        (status = 200, description = "key, version, revision, content_type, value, secret, is_candidate, candidate_for", body = Object),
+        (status = "default", body = schema::Problem, content_type = "application/problem+json"),
+    ),
+)]
+pub(super) async fn show(
+    State(handle): State<Handle>,
+    Key(key): Key,
+    Query(look): Query<Look>,
+) -> Reply<Response> {
+    let instance = instance(look.instance, look.labels.as_deref())?;
+    if look.raw {
+        let (format, value, version) = handle.config_text(&key, instance.as_ref(), look.reveal)?;
+        let headers = [(CONTENT_TYPE, format.media_type().to_owned()), (ETAG, format!("\"{version}\""))];
+        return Ok((headers, value).into_response());
+    }
+    let view = handle.config_get(&key, instance.as_ref(), look.reveal)?;
+    Ok(([(ETAG, format!("\"{}\"", view.version))], Answer(view)).into_response())
+}

@@ -1,0 +1,81 @@
+//! When sessions end if nobody renews them. Pure: the time comes from outside. Nothing of it is on disk.
+
+use std::collections::{BTreeSet, HashMap};
+use std::time::Duration;
+
+use tokio::time::Instant;
+
+use super::session::SessionId;
+
+/// The time of the sessions that this node counts.
+#[derive(Debug, Default)]
+pub(crate) struct Deadlines {
+    by_id: HashMap<SessionId, (Duration, Instant)>,
+    by_time: BTreeSet<(Instant, SessionId)>,
+}
+
+impl Deadlines {
+    /// Starts a session's time, or starts it again. It ends between once and twice the time to live later, so that a
+    /// renewal that is a little late still counts.
+    pub(crate) fn start(&mut self, id: SessionId, ttl: Duration, now: Instant) {
+        self.stop(id);
+        let end = now + ttl + ttl * 3 / 4;
+        self.by_id.insert(id, (ttl, end));
+        self.by_time.insert((end, id));
+    }
+
+    /// Starts it again; false if it is not counted here.
+    pub(crate) fn renew(&mut self, id: SessionId, now: Instant) -> bool {
+        let Some((ttl, _)) = self.by_id.get(&id).copied() else { return false };
+        self.start(id, ttl, now);
+        true
+    }
+
+    /// Counts it no longer.
+    pub(crate) fn stop(&mut self, id: SessionId) {
+        if let Some((_, end)) = self.by_id.remove(&id) {
+            self.by_time.remove(&(end, id));
+        }
+    }
+
+    pub(crate) fn contains(&self, id: SessionId) -> bool {
+        self.by_id.contains_key(&id)
+    }
+
+    /// When the first of them ends.
+    pub(crate) fn next(&self) -> Option<Instant> {
+        self.by_time.first().map(|(end, _)| *end)
+    }
+
+    /// Up to `most` whose time is over. They stay until they are stopped or renewed.
+    pub(crate) fn due(&self, now: Instant, most: usize) -> Vec<SessionId> {
+        self.by_time.iter().take_while(|(end, _)| *end <= now).take(most).map(|(_, id)| *id).collect()
+    }
+
+    /// Whether its time is over: a renewal may have come in between.
+    pub(crate) fn is_due(&self, id: SessionId, now: Instant) -> bool {
+        self.by_id.get(&id).is_some_and(|(_, end)| *end <= now)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use uuid::Uuid;
+
+    use super::*;
+
+    const TTL: Duration = Duration::from_secs(10);
+
+    #[test]
+    fn a_session_ends_between_once_and_twice_its_time() {
+        let (mut deadlines, id, start) = (Deadlines::default(), Uuid::from_u128(1), Instant::now());
+        deadlines.start(id, TTL, start);
+        assert!(deadlines.due(start + TTL, 9).is_empty() && !deadlines.is_due(id, start + TTL));
+        assert_eq!(deadlines.due(start + 2 * TTL, 9), [id]);
+        assert!(deadlines.renew(id, start + TTL));
+        assert!(deadlines.due(start + 2 * TTL, 9).is_empty(), "renewed");
+        assert_eq!(deadlines.due(start + 3 * TTL, 9), [id]);
+        deadlines.stop(id);
+        assert!(deadlines.next().is_none() && !deadlines.renew(id, start) && !deadlines.contains(id));
+    }
+}

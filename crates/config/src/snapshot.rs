@@ -1,0 +1,126 @@
+//! What is current, in memory: immutable, shared by all readers, and replaced as a whole.
+
+use std::ops::Bound;
+use std::sync::Arc;
+
+use imbl::OrdMap;
+
+use crate::cells::{Cell, Kind};
+use crate::kv::tokens::{Delay, Slot};
+use crate::kv::{Entry, Session, SessionId};
+use crate::versioned::item::Item;
+use crate::versioned::schema::SchemaView;
+
+/// Everything as of one revision. A clone shares what it does not change.
+#[derive(Clone, Default)]
+pub(crate) struct Snapshot {
+    pub(crate) revision: u64,
+    /// Deletions up to this revision may be forgotten.
+    pub(crate) floor: u64,
+    pub(crate) slots: OrdMap<Arc<str>, Arc<Slot>>,
+    pub(crate) sessions: OrdMap<SessionId, Arc<Session>>,
+    /// The last revision that began or ended a session.
+    pub(crate) sessions_index: u64,
+    pub(crate) delays: OrdMap<Arc<str>, Arc<Delay>>,
+    pub(crate) items: OrdMap<Arc<str>, Arc<Item>>,
+    pub(crate) schemas: OrdMap<Arc<str>, Arc<SchemaView>>,
+    /// Nodes of the control plane, with the revision of their last sign of life.
+    pub(crate) nodes: OrdMap<Arc<str>, u64>,
+    /// How many deleted keys and sessions are remembered.
+    pub(crate) gone: usize,
+}
+
+impl Snapshot {
+    /// Takes in one cell. The error says why it cannot be read.
+    pub(crate) fn apply(&mut self, cell: &Cell) -> Result<(), String> {
+        self.revision = self.revision.max(cell.revision);
+        match cell.kind {
+            Kind::Kv => {
+                let (key, slot) = Slot::of_cell(cell)?;
+                let is_gone = slot.entry().is_none();
+                let was_gone = self.slots.insert(key, Arc::new(slot)).is_some_and(|s| s.entry().is_none());
+                self.gone = self.gone + usize::from(is_gone) - usize::from(was_gone);
+            }
+            Kind::Session => {
+                let (id, session) = Session::of_cell(cell)?;
+                match session {
+                    Some(session) => drop(self.sessions.insert(id, Arc::new(session))),
+                    None => drop(self.sessions.remove(&id)),
+                }
+                self.sessions_index = self.sessions_index.max(cell.revision);
+            }
+            Kind::Delay => {
+                let (key, delay) = Delay::of_cell(cell)?;
+                match delay {
+                    Some(delay) => drop(self.delays.insert(key, Arc::new(delay))),
+                    None => drop(self.delays.remove(&key)),
+                }
+            }
+            Kind::Item => {
+                let item = Item::of_cell(cell)?;
+                self.items.insert(item.name.clone(), Arc::new(item));
+            }
+            Kind::Schema => {
+                let name: Arc<str> = cell.name()?.into();
+                if cell.live {
+                    self.schemas.insert(name, Arc::new(SchemaView::of_cell(cell)?));
+                } else {
+                    self.schemas.remove(&name);
+                }
+            }
+            Kind::Node => {
+                let name: Arc<str> = cell.name()?.into();
+                if cell.live {
+                    self.nodes.insert(name, cell.revision);
+                } else {
+                    self.nodes.remove(&name);
+                }
+            }
+            Kind::Floor => {
+                self.floor = self.floor.max(cell.meta()?);
+                self.slots = std::mem::take(&mut self.slots)
+                    .into_iter()
+                    .filter(|(_, slot)| slot.entry().is_some() || slot.revision() > self.floor)
+                    .collect();
+                self.gone = self.slots.values().filter(|slot| slot.entry().is_none()).count();
+            }
+        }
+        Ok(())
+    }
+
+    pub(crate) fn entry(&self, key: &str) -> Option<&Entry> {
+        self.slots.get(key).and_then(|slot| slot.entry())
+    }
+
+    /// The slots of all keys that begin so, those of deleted keys included.
+    pub(crate) fn slots_under<'s>(
+        &'s self,
+        prefix: &'s str,
+    ) -> impl Iterator<Item = (&'s Arc<str>, &'s Slot)> {
+        under(&self.slots, prefix).map(|(key, slot)| (key, &**slot))
+    }
+
+    /// The index of one key: that of its last change, its deletion included.
+    pub(crate) fn key_index(&self, key: &str) -> u64 {
+        self.slots.get(key).map_or(self.floor, |slot| slot.revision()).max(1)
+    }
+
+    /// The index of all keys that begin so: the larger one of what is there and what was deleted.
+    pub(crate) fn prefix_index(&self, prefix: &str) -> u64 {
+        let last = self.slots_under(prefix).map(|(_, slot)| slot.revision()).max();
+        last.unwrap_or_default().max(self.floor).max(1)
+    }
+
+    /// Configuration keys whose name begins so, deleted ones included.
+    pub(crate) fn items_under<'s>(&'s self, prefix: &'s str) -> impl Iterator<Item = &'s Arc<Item>> {
+        under(&self.items, prefix).map(|(_, item)| item)
+    }
+}
+
+fn under<'m, V: Clone>(
+    map: &'m OrdMap<Arc<str>, V>,
+    prefix: &'m str,
+) -> impl Iterator<Item = (&'m Arc<str>, &'m V)> {
+    let from = (Bound::Included(prefix), Bound::Unbounded);
+    map.range::<_, str>(from).take_while(move |(key, _)| key.starts_with(prefix))
+}

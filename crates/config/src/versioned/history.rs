@@ -1,0 +1,180 @@
+//! What was: versions of each key, and who changed what. Both on disk only.
+
+use bytes::Bytes;
+use serde::{Deserialize, Serialize};
+use trellis_storage::{Error as StoreError, Store, Tx, params};
+
+use super::address::path_of;
+use super::change::Author;
+use super::gray::Rule;
+use super::item::{Content, ContentMeta};
+use crate::cells::number;
+use crate::error::{Error, Result};
+
+/// What is written down of one change: one row for the history, if a key was changed, and one for the audit.
+#[derive(Debug, Clone)]
+pub(crate) struct Record {
+    pub(crate) name: String,
+    /// 0: not about a version of a key.
+    pub(crate) version: u64,
+    pub(crate) revision: u64,
+    pub(crate) entry: Entry,
+    pub(crate) bytes: Bytes,
+}
+
+#[derive(Debug, Clone, Serialize, Deserialize)]
+pub(crate) struct Entry {
+    pub(crate) action: String,
+    #[serde(flatten)]
+    pub(crate) author: Author,
+    pub(crate) at: i64,
+    #[serde(default)]
+    pub(crate) secret: bool,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub(crate) content: Option<ContentMeta>,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub(crate) rule: Option<Rule>,
+}
+
+/// One version of a key.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+pub struct VersionView {
+    /// Its number.
+    pub version: u64,
+    /// The revision that made it.
+    pub revision: u64,
+    /// `set`, `delete`, `rollback`, `candidate`, `promote` or `abort`.
+    pub action: String,
+    /// Who made it.
+    pub actor: String,
+    /// Why.
+    pub reason: String,
+    /// When, in milliseconds since 1970.
+    pub at_unix_ms: i64,
+    /// Media type of its value; absent where it brought none.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub content_type: Option<&'static str>,
+    /// Whether it is a secret.
+    pub secret: bool,
+    /// Its value; `***` for a secret unless it is to be revealed.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub value: Option<serde_json::Value>,
+    /// Who gets it, for a candidate.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub rule: Option<Rule>,
+}
+
+/// Who changed what.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+pub struct AuditView {
+    /// The revision of the change.
+    pub revision: u64,
+    /// The key, or where the schema is.
+    pub key: String,
+    /// What was done.
+    pub action: String,
+    /// The version that it made; absent for schemas.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub version: Option<u64>,
+    /// Who did it.
+    pub actor: String,
+    /// Why.
+    pub reason: String,
+    /// When, in milliseconds since 1970.
+    pub at_unix_ms: i64,
+}
+
+#[derive(Serialize, Deserialize)]
+struct AuditMeta {
+    action: String,
+    #[serde(flatten)]
+    author: Author,
+    at: i64,
+    version: u64,
+}
+
+/// One version as it is on disk.
+pub(crate) struct Stored {
+    pub(crate) version: u64,
+    pub(crate) revision: u64,
+    pub(crate) entry: Entry,
+    pub(crate) content: Option<Content>,
+}
+
+pub(crate) async fn add(tx: &mut Tx, record: Record, keep: u32) -> Result<(), StoreError> {
+    let Record { name, version, revision, entry, bytes } = record;
+    let json = |value: serde_json::Result<String>| value.unwrap_or_default();
+    if version > 0 {
+        let sql =
+            "INSERT INTO config_versions (name, version, revision, meta, value) VALUES ($1, $2, $3, $4, $5)";
+        let meta = json(serde_json::to_string(&entry));
+        tx.execute(sql, params![&name, number(version), number(revision), meta, bytes.to_vec()]).await?;
+        let sql = "DELETE FROM config_versions WHERE name = $1 AND version <= $2";
+        tx.execute(sql, params![&name, number(version) - i64::from(keep.max(1))]).await?;
+    }
+    let meta = AuditMeta { action: entry.action, author: entry.author, at: entry.at, version };
+    let sql = "INSERT INTO config_audit (revision, name, meta) VALUES ($1, $2, $3)";
+    tx.execute(sql, params![number(revision), &name, json(serde_json::to_string(&meta))]).await?;
+    Ok(())
+}
+
+type VersionRow = (u64, u64, String, Vec<u8>);
+
+fn stored((version, revision, meta, value): VersionRow) -> Result<Stored> {
+    let unreadable = |cause: String| Error::from(StoreError::Decode(format!("config_versions: {cause}")));
+    let entry: Entry = serde_json::from_str(&meta).map_err(|error| unreadable(error.to_string()))?;
+    let mut bytes = Bytes::from(value);
+    let content = entry.content.clone().map(|meta| Content::of_meta(meta, &mut bytes)).transpose();
+    Ok(Stored { version, revision, content: content.map_err(unreadable)?, entry })
+}
+
+/// The newest versions before one, newest first.
+pub(crate) async fn list(store: &Store, name: &str, before: u64, limit: u32) -> Result<Vec<Stored>> {
+    let sql = "SELECT version, revision, meta, value FROM config_versions WHERE name = $1 AND version < $2
+               ORDER BY version DESC LIMIT $3";
+    let rows: Vec<VersionRow> = store.fetch_all(sql, params![name, number(before), limit]).await?;
+    rows.into_iter().map(stored).collect()
+}
+
+const ONE: &str =
+    "SELECT version, revision, meta, value FROM config_versions WHERE name = $1 AND version = $2";
+
+pub(crate) async fn one(store: &Store, name: &str, version: u64) -> Result<Stored> {
+    let row: Option<VersionRow> = store.fetch_optional(ONE, params![name, number(version)]).await?;
+    row.map_or_else(|| Err(missing(name, version)), stored)
+}
+
+pub(crate) async fn one_in(tx: &mut Tx, name: &str, version: u64) -> Result<Stored> {
+    let row: Option<VersionRow> = tx.fetch_optional(ONE, params![name, number(version)]).await?;
+    row.map_or_else(|| Err(missing(name, version)), stored)
+}
+
+fn missing(name: &str, version: u64) -> Error {
+    let path = path_of(name);
+    Error::NotFound(format!("{path} has no version {version}, or its history does not reach back so far"))
+}
+
+/// Who changed what below a name, newest first, before a revision.
+pub(crate) async fn audit(store: &Store, scope: &str, before: u64, limit: u32) -> Result<Vec<AuditView>> {
+    // Names are ASCII without `~`, so this is after all that begin so.
+    let sql = "SELECT revision, name, meta FROM config_audit
+               WHERE name >= $1 AND name < $2 AND revision < $3 ORDER BY id DESC LIMIT $4";
+    let end = format!("{scope}~");
+    let rows: Vec<(u64, String, String)> =
+        store.fetch_all(sql, params![scope, end, number(before), limit]).await?;
+    rows.into_iter()
+        .map(|(revision, name, meta)| {
+            let meta: AuditMeta = serde_json::from_str(&meta)
+                .map_err(|error| StoreError::Decode(format!("config_audit: {error}")))?;
+            Ok(AuditView {
+                revision,
+                key: path_of(&name).to_owned(),
+                action: meta.action,
+                version: (meta.version > 0).then_some(meta.version),
+                actor: meta.author.actor,
+                reason: meta.author.reason,
+                at_unix_ms: meta.at,
+            })
+        })
+        .collect()
+}

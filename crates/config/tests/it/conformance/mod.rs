@@ -1,0 +1,57 @@
+//! What holds on every database.
+
+mod keys;
+mod nodes;
+mod values;
+
+macro_rules! conformance {
+    ($($module:ident { $($test:ident)* })*) => {
+        mod on_sqlite {
+            $(mod $module {
+                $(#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+                async fn $test() {
+                    super::super::$module::$test(crate::support::Database::sqlite()).await;
+                })*
+            })*
+        }
+
+        mod on_postgres {
+            $(mod $module {
+                $(#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+                async fn $test() {
+                    super::super::$module::$test(crate::support::Database::postgres()).await;
+                })*
+            })*
+        }
+    };
+}
+
+conformance! {
+    keys {
+        keys_are_written_read_and_removed
+        a_lock_has_one_holder
+        transactions_are_all_or_nothing
+        whoever_waits_is_woken
+        everything_is_there_after_a_restart
+        limits_are_kept
+    }
+    values {
+        versions_are_kept_compared_and_brought_back
+        a_transaction_of_values_is_all_or_nothing
+        schemas_are_enforced
+        a_candidate_is_for_some
+        secrets_are_never_shown_and_never_on_disk
+        a_watch_never_misses_the_last_value
+    }
+}
+
+// A SQLite file belongs to one process, so only PostgreSQL has several nodes.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn two_nodes_see_each_other() {
+    nodes::two_nodes_see_each_other(crate::support::Database::postgres()).await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_lock_is_never_held_twice() {
+    nodes::a_lock_is_never_held_twice(crate::support::Database::postgres()).await;
+}

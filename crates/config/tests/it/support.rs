@@ -1,0 +1,114 @@
+//! Configurations to test.
+
+use std::sync::Arc;
+use std::time::{Duration, Instant};
+
+use tokio::task::JoinHandle;
+use trellis_config::versioned::{Author, Change, Edit, Format, Keys, Space};
+use trellis_config::{Handle, Options, Service};
+use trellis_core::error::Result as CoreResult;
+use trellis_runtime::{Shutdown, WallClock};
+use trellis_storage::Store;
+use trellis_testkit::Postgres;
+
+/// How long a test waits for what must come.
+pub(crate) const LIMIT: Duration = Duration::from_secs(30);
+
+/// An empty database.
+pub(crate) struct Database {
+    pub(crate) options: trellis_storage::Options,
+    _held: Held,
+}
+
+enum Held {
+    Folder { _folder: tempfile::TempDir },
+    Server { _server: Arc<Postgres> },
+}
+
+impl Database {
+    pub(crate) fn sqlite() -> Self {
+        let folder = tempfile::tempdir().unwrap();
+        let options = trellis_storage::Options::sqlite(&folder.path().join("test.db"));
+        Self { options, _held: Held::Folder { _folder: folder } }
+    }
+
+    pub(crate) fn postgres() -> Self {
+        let server = Postgres::shared().unwrap();
+        let options = trellis_storage::Options::url(&server.fresh_database().unwrap()).unwrap();
+        Self { options, _held: Held::Server { _server: server } }
+    }
+
+    pub(crate) async fn start(&self) -> Node {
+        self.start_with(options()).await
+    }
+
+    pub(crate) async fn start_with(&self, options: Options) -> Node {
+        Node::start(self.options.clone(), options).await
+    }
+}
+
+/// Options with a key for secrets and a name of their own.
+pub(crate) fn options() -> Options {
+    let key = "one:AQEBAQEBAQEBAQEBAQEBAQEBAQEBAQEBAQEBAQEBAQE=";
+    Options { keys: Keys::parse(key).unwrap(), node: String::new(), ..Options::default() }
+}
+
+/// A configuration that runs.
+pub(crate) struct Node {
+    pub(crate) handle: Handle,
+    pub(crate) store: Store,
+    shutdown: Shutdown,
+    task: JoinHandle<CoreResult<()>>,
+}
+
+impl Node {
+    async fn start(database: trellis_storage::Options, options: Options) -> Self {
+        let store = Store::open(database).await.unwrap();
+        let clock = WallClock::fixed(1_000);
+        let (service, handle) = Service::new(options, store.clone(), clock).await.unwrap();
+        let shutdown = Shutdown::new();
+        let task = tokio::spawn(service.run(shutdown.clone()));
+        Self { handle, store, shutdown, task }
+    }
+
+    pub(crate) async fn stop(self) {
+        self.shutdown.trigger();
+        self.task.await.unwrap().unwrap();
+        self.store.close().await;
+    }
+}
+
+pub(crate) fn space() -> Space {
+    Space { app: "shop".parse().unwrap(), env: "dev".parse().unwrap() }
+}
+
+pub(crate) fn author() -> Author {
+    Author { actor: "ada".into(), reason: "test".into() }
+}
+
+pub(crate) fn edit(path: &str, change: Change) -> Edit {
+    Edit { address: space().key(path).unwrap(), change, cas: None }
+}
+
+pub(crate) fn set(path: &str, json: &str) -> Edit {
+    let value = json.to_owned().into();
+    edit(path, Change::Set { format: Format::Json, value, secret: None })
+}
+
+/// Asks again until it is so.
+pub(crate) async fn until(what: &str, condition: impl Fn() -> bool) {
+    let deadline = Instant::now() + LIMIT;
+    while !condition() {
+        assert!(Instant::now() < deadline, "not within {LIMIT:?}: {what}");
+        tokio::time::sleep(Duration::from_millis(5)).await;
+    }
+}
+
+/// The same for a paused clock.
+pub(crate) async fn until_yielding(what: &str, condition: impl Fn() -> bool) {
+    let deadline = Instant::now() + LIMIT;
+    while !condition() {
+        assert!(Instant::now() < deadline, "not within {LIMIT:?}: {what}");
+        tokio::task::yield_now().await;
+    }
+}

@@ -1,0 +1,136 @@
+//! What a process knows of its own membership and that of others.
+
+use std::sync::Arc;
+
+use tokio::sync::watch;
+use tokio::time::Instant;
+
+use super::table::List;
+use super::{Member, owner_of};
+
+/// A process's view of who is there. Clones share it.
+#[derive(Clone)]
+pub struct Handle {
+    node_id: Arc<str>,
+    view: watch::Receiver<View>,
+    members: watch::Receiver<Arc<[Member]>>,
+}
+
+#[derive(Debug, Clone)]
+struct View {
+    epoch: u64,
+    members: Arc<[Member]>,
+    lease: Lease,
+}
+
+/// How long this process may count itself a member.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Lease {
+    Forever,
+    Until(Instant),
+    Over,
+}
+
+impl Lease {
+    fn holds(self, now: Instant) -> bool {
+        match self {
+            Self::Forever => true,
+            Self::Until(end) => now < end,
+            Self::Over => false,
+        }
+    }
+}
+
+/// The other end of handles.
+pub(super) struct Teller {
+    view: watch::Sender<View>,
+    members: watch::Sender<Arc<[Member]>>,
+}
+
+impl Teller {
+    pub(super) fn new(node_id: Arc<str>, list: List, lease: Lease) -> (Self, Handle) {
+        let members: Arc<[Member]> = list.members.into();
+        let (view, seen) = watch::channel(View { epoch: list.epoch, members: members.clone(), lease });
+        let (members, live) = watch::channel(members);
+        (Self { view, members }, Handle { node_id, view: seen, members: live })
+    }
+
+    /// The list as it is now.
+    pub(super) fn list(&self, list: List) {
+        let members: Arc<[Member]> = list.members.into();
+        let mut other = false;
+        self.view.send_modify(|view| {
+            other = view.epoch != list.epoch;
+            view.epoch = list.epoch;
+            view.members = members.clone();
+        });
+        if other {
+            self.members.send_replace(members);
+        }
+    }
+
+    pub(super) fn lease(&self, lease: Lease) {
+        self.view.send_modify(|view| view.lease = lease);
+    }
+}
+
+impl Handle {
+    /// This process's own id, as text; another for every start.
+    pub fn node_id(&self) -> &Arc<str> {
+        &self.node_id
+    }
+
+    /// The members as last heard, this process among them, by id; changes when somebody comes or goes. It stays as it is
+    /// while the database is away.
+    pub fn live(&self) -> watch::Receiver<Arc<[Member]>> {
+        self.members.clone()
+    }
+
+    /// The number of the list of members, for [`Tx::require_live`](crate::Tx::require_live). Together with a decision
+    /// on a key take it from [`claim`](Self::claim).
+    pub fn epoch(&self) -> u64 {
+        self.view.borrow().epoch
+    }
+
+    /// Whether this process may count itself a member at this moment.
+    pub fn is_live(&self) -> bool {
+        self.view.borrow().lease.holds(Instant::now())
+    }
+
+    /// The id of the member that a key belongs to; none only if the list is empty.
+    pub fn owner_of(&self, key: &str) -> Option<Arc<str>> {
+        owner_of(&self.view.borrow().members, key).cloned()
+    }
+
+    /// Whether the key belongs to this process and it is live.
+    pub fn is_mine(&self, key: &str) -> bool {
+        self.claim(key).is_some()
+    }
+
+    /// The epoch under which the key belongs to this process; none if it does not, or if the process is not live.
+    pub fn claim(&self, key: &str) -> Option<u64> {
+        let view = self.view.borrow();
+        let mine = view.lease.holds(Instant::now()) && owner_of(&view.members, key) == Some(&self.node_id);
+        mine.then_some(view.epoch)
+    }
+
+    /// Ends when this process is not live any more; at once if it is not.
+    pub async fn lost(&self) {
+        let mut view = self.view.clone();
+        loop {
+            let lease = view.borrow_and_update().lease;
+            let end = async {
+                match lease {
+                    Lease::Forever => std::future::pending().await,
+                    Lease::Until(end) => tokio::time::sleep_until(end).await,
+                    Lease::Over => {}
+                }
+            };
+            tokio::select! {
+                biased;
+                changed = view.changed() => if changed.is_err() { return },
+                () = end => return,
+            }
+        }
+    }
+}
