@@ -26,6 +26,11 @@ pub enum Error {
     /// No such instance is registered, with its namespace and node.
     #[error("no instance {0} is registered; its lease may have ended: register it again")]
     UnknownKey(InstanceKey),
+    /// The instance is there, but its service has a name that routes and the native API cannot use.
+    #[error(
+        "the service of instance {0} has a name that is no DNS label, so it is only shown by the catalog"
+    )]
+    NotShown(InstanceKey),
     /// No such node is registered.
     #[error("no node {0} is registered; register it first")]
     UnknownNode(Name),
@@ -65,6 +70,9 @@ pub enum Error {
     /// Too many services without an instance are watched.
     #[error("{0} services that have no instance are watched and no more can be; are the names right?")]
     TooManyWatches(usize),
+    /// Too many different things are waited for.
+    #[error("{0} different things are waited for and no more can be; raise [registry] max_topics")]
+    TooManyTopics(usize),
     /// Too many requests wait for a change.
     #[error(
         "{0} requests wait for a change of an endpoint set and no more may; try again soon, or ask without wait"
@@ -87,15 +95,17 @@ impl Error {
         match self {
             Self::UnknownInstance(_)
             | Self::UnknownKey(_)
+            | Self::NotShown(_)
             | Self::UnknownService(_)
             | Self::UnknownNode(_)
             | Self::UnknownCheck(_) => codes::NOT_FOUND,
             Self::Managed(_) | Self::Own(_) | Self::NotReported(_) => codes::CONFLICT,
             Self::Invalid(_) => codes::INVALID_INPUT,
-            Self::TooManyInstances(_) | Self::Full { .. } | Self::TooManyOverrides(_) | Self::TooManyWatches(_) => {
-                codes::REGISTRY_FULL
-            }
-            Self::TooManyWaiters(_) => codes::OVERLOADED,
+            Self::TooManyInstances(_)
+            | Self::Full { .. }
+            | Self::TooManyOverrides(_)
+            | Self::TooManyWatches(_) => codes::REGISTRY_FULL,
+            Self::TooManyWaiters(_) | Self::TooManyTopics(_) => codes::OVERLOADED,
             Self::Stopping => codes::SHUTTING_DOWN,
             Self::Store(error) => trellis_core::Error::from(error.clone()).code(),
         }

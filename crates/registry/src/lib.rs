@@ -1,33 +1,47 @@
 //! The service registry: which instances there are, which of them may take traffic, and whoever wants to know at once.
 //!
-//! Liveness (registrations, heartbeats, reports) is kept in memory and never touches the disk. What an operator says
-//! (an override, for an instance or a whole service) is kept apart from it, is durable before the call returns, and
-//! wins. Reads and watches work on immutable snapshots, one revision for each service, which grows only when its
-//! endpoint set is really another one.
+//! Instances belong to a service of a namespace, and to a node; checks belong to an instance or a node. What is
+//! registered and what an operator says is on disk before the call returns. Liveness (heartbeats) is kept in memory and
+//! never touches the disk; statuses that change by themselves are written down behind, so that a restart finds them as
+//! they were. What counts is the operator's override, else maintenance, else the checks, else what was reported and
+//! whether the lease runs.
+//!
+//! Reads and watches work on immutable snapshots, made when first asked for and shared. One number counts all changes;
+//! each topic (a service, a node, the list of services, the checks of some status) has the number of its own last
+//! change, so that who waits for one thing is not woken for another, nor by another output of a check.
 //!
 //! An instance whose lease ends is shown as DOWN for [`Options::keep_expired`], so that people see what happened, and
-//! comes back if it renews in that time; then it is removed.
+//! comes back if it renews in that time; then it is removed. If too many leases of one service end at once they are not
+//! believed for a while ([`ProtectionOptions`]).
 
+mod cache;
 mod door;
 mod error;
 mod handle;
 mod model;
 mod options;
-mod override_store;
+mod orders;
+mod policy;
+mod prober;
 mod registration;
+mod runner;
 mod service;
 mod shared;
 mod state;
 mod stats;
+mod table;
+mod topics;
 mod view;
 mod watches;
+mod writer;
 
+pub use cache::Cached;
 pub use door::{openapi, router};
 pub use error::{Error, Fault, Result};
-pub use handle::{Cached, Handle};
+pub use handle::Handle;
 pub use model::check::{
-    CheckDefinition, CheckKind, CheckStatus, CheckTls, CheckView, CommandCheck, DEFAULT_CHECK_TIMEOUT, GrpcCheck,
-    HttpCheck, MAX_OUTPUT, MIN_DEREGISTER_AFTER, NODE_CHECK,
+    CheckAnswer, CheckDefinition, CheckKind, CheckStatus, CheckTls, CheckView, CommandCheck,
+    DEFAULT_CHECK_TIMEOUT, GrpcCheck, HttpCheck, MAX_OUTPUT, MIN_DEREGISTER_AFTER, NODE_CHECK,
 };
 pub use model::instance::{Definition, Instance};
 pub use model::labels::{Labels, Tags};
@@ -40,6 +54,7 @@ pub use model::snapshot::{
 };
 pub use model::topic::Topic;
 pub use options::{Options, ProtectionOptions};
+pub use prober::{Asked, NetProber, Prober};
 pub use registration::{
     Lease, MAX_LEASE, MAX_METADATA, MAX_METADATA_KEY, MAX_METADATA_VALUE, MAX_TAG, MAX_VERSION, MAX_WEIGHT,
     MAX_ZONE, MIN_LEASE, Registration, Weights,

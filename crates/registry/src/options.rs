@@ -82,30 +82,25 @@ impl From<&model::Registry> for Options {
             max_unknown_watches: 1_000,
             max_waiters: size(model.max_waiters),
             max_wait: model.max_wait.0,
-            node: own_node(),
-            max_nodes: 10_000,
-            max_services: 20_000,
-            max_checks: 32,
-            max_tags: 64,
-            max_topics: 10_000,
-            max_cached_bytes: 64 << 20,
-            max_changes: 4_096,
-            max_parallel_checks: 64,
-            min_check_interval: Duration::from_secs(1),
-            commands: false,
+            node: NodeRegistration::new(Name::new_or_own(&model.node), model.address.as_str()),
+            max_nodes: size(model.max_nodes),
+            max_services: size(model.max_services),
+            max_checks: size(model.max_checks),
+            max_tags: size(model.max_tags),
+            max_topics: size(model.max_topics),
+            max_cached_bytes: size(model.max_cached_bytes),
+            max_changes: size(model.max_changes),
+            max_parallel_checks: size(model.max_parallel_checks),
+            min_check_interval: model.min_check_interval.0,
+            commands: model.commands,
             protection: ProtectionOptions {
-                percent: 50,
-                min_instances: 3,
-                window: Duration::from_secs(30),
-                hold: Duration::from_secs(120),
+                percent: model.protect_percent,
+                min_instances: size(model.protect_min),
+                window: model.protect_window.0,
+                hold: model.protect_hold.0,
             },
         }
     }
-}
-
-/// The name is what Consul's clients are shown; whoever runs several `trellis` on one store gives each its own.
-fn own_node() -> NodeRegistration {
-    NodeRegistration::new(Name::own(), "127.0.0.1")
 }
 
 fn size(number: u32) -> usize {

@@ -1,64 +1,109 @@
-//! The part of the registry that acts by itself: it ends leases and writes down what operators say.
+//! The part of the registry that acts by itself: it ends leases, asks checks, and writes down what it is told.
 
 use std::sync::Arc;
+use std::time::Duration;
 
-use tokio::sync::{mpsc, oneshot};
+use tokio::sync::mpsc;
 use tokio::time::{sleep, sleep_until};
 use tracing::{info, warn};
-use trellis_core::{Error as CoreError, Status, codes};
+use trellis_core::{Error as CoreError, codes};
 use trellis_runtime::{Shutdown, WallClock};
 use trellis_storage::Store;
 
-use crate::error::{Core, Error, Result};
+use crate::error::Core;
 use crate::handle::Handle;
 use crate::options::Options;
-use crate::override_store;
+use crate::orders::Request;
+use crate::prober::{NetProber, Prober};
 use crate::registration::{MAX_LEASE, MIN_LEASE};
-use crate::shared::Shared;
-use crate::state::{Changed, Expiry, Override, State};
-use crate::view::Target;
+use crate::runner;
+use crate::shared::{Shared, now};
+use crate::state::{Expiry, State};
+use crate::{table, writer};
 
-/// So many operators may be waiting for a write; more wait to get in line.
-const WORDS: usize = 64;
-
-/// What an operator says, and where the answer goes.
-pub(crate) struct Word {
-    pub(crate) target: Target,
-    pub(crate) status: Option<Status>,
-    pub(crate) done: oneshot::Sender<Result<()>>,
-}
+/// So many orders may be waiting for a write; more wait to get in line.
+const ORDERS: usize = 1024;
+/// How often instances are looked for whose checks have been critical for too long.
+const REAP: Duration = Duration::from_secs(30);
 
 /// The registry. Make it, hand its handle around, and run it.
 pub struct Service {
     shared: Arc<Shared>,
     store: Store,
-    words: mpsc::Receiver<Word>,
+    requests: mpsc::Receiver<Request>,
+    prober: Arc<dyn Prober>,
 }
 
 impl Service {
-    /// Brings the registry's tables up to date and takes over the overrides of earlier runs. Nothing expires, and no
-    /// override can be set, until it [runs](Self::run).
+    /// Brings the registry's tables up to date and takes over what was registered and said in earlier runs: leases
+    /// begin anew, and statuses are what they were last. Nothing expires, and nothing can be registered durably, until
+    /// it [runs](Self::run).
     pub async fn new(options: Options, store: Store, clock: WallClock) -> Core<(Self, Handle)> {
+        Self::with_prober(options, store, clock, Arc::new(NetProber::default())).await
+    }
+
+    /// The same, with somebody else to ask active checks.
+    pub async fn with_prober(
+        options: Options,
+        store: Store,
+        clock: WallClock,
+        prober: Arc<dyn Prober>,
+    ) -> Core<(Self, Handle)> {
         if !(MIN_LEASE..=MAX_LEASE).contains(&options.lease) {
             let text = "[registry] lease must be between 100ms and 24h, such as 15s";
             return Err(CoreError::new(codes::INVALID_MANIFEST, text));
         }
-        let overrides = override_store::load(&store).await?;
-        let shared = Arc::new(Shared::new(options, clock, overrides));
-        let (sender, words) = mpsc::channel(WORDS);
+        table::prepare(&store).await?;
+        let index = table::first_index(&store, clock.unix_millis()).await?;
+        let overrides = table::overrides(&store, &options.node.name).await?;
+        let mut state = State::new(&options, overrides, index, now(&clock));
+        table::load(&store, &mut state, || now(&clock)).await?;
+        let shared = Arc::new(Shared::new(options, clock, state));
+        let (sender, requests) = mpsc::channel(ORDERS);
         let handle = Handle::new(shared.clone(), sender);
-        Ok((Self { shared, store, words }, handle))
+        Ok((Self { shared, store, requests, prober }, handle))
     }
 
-    /// Runs until the shutdown: ends leases, writes overrides down. An override that is being written is finished.
+    /// Runs until the shutdown: ends leases, asks checks, writes down. What is being written is finished.
     pub async fn run(self, shutdown: Shutdown) -> Core<()> {
-        let Self { shared, store, words } = self;
+        let Self { shared, store, requests, prober } = self;
         let close = async {
             shutdown.triggered().await;
             shared.closing.trigger();
         };
-        tokio::join!(close, reap(&shared, &shutdown), listen(&shared, &store, words, &shutdown));
+        tokio::join!(
+            close,
+            reap(&shared, &shutdown),
+            doom(&shared, &shutdown),
+            runner::run(&shared, &prober, &shutdown),
+            writer::run(&shared, &store, requests, &shutdown),
+        );
         Ok(())
+    }
+}
+
+/// Removes instances whose checks have been critical for too long.
+async fn doom(shared: &Shared, shutdown: &Shutdown) {
+    let work = async {
+        loop {
+            sleep(REAP).await;
+            let keys = shared.read(|state| state.doomed(shared.now().instant));
+            for key in keys {
+                let step = shared.step(|state, now| {
+                    let changed = state.deregister(&key, crate::state::Asker::Outside, now)?;
+                    state.put_dirty(vec![crate::state::Dirty::Instance(key.clone())]);
+                    Ok(((), changed))
+                });
+                match step {
+                    Ok(()) => info!(instance = %key, "a check was critical for too long; removed"),
+                    Err(error) => warn!(instance = %key, %error, "critical for too long, but not removed"),
+                }
+            }
+        }
+    };
+    tokio::select! {
+        () = shutdown.triggered() => {}
+        () = work => {}
     }
 }
 
@@ -91,50 +136,15 @@ fn tell(found: &Expiry) {
         let count = found.expired.len();
         warn!(count, first = %id, %service, "leases ended without a renewal; the instances are DOWN");
     }
+    if found.protected > 0
+        && let Some((service, id)) = found.held.last()
+    {
+        let count = found.protected;
+        warn!(count, last = %id, %service, "so many leases ended at once that they are not believed for now");
+    }
     if let Some((service, id)) = found.removed.first() {
         info!(count = found.removed.len(), first = %id, %service, "expired instances were removed");
     }
-}
-
-/// One override after the other, so that the disk and the memory see them in the same order. Done here and not in the
-/// caller, who may go away between the two.
-async fn listen(shared: &Shared, store: &Store, mut words: mpsc::Receiver<Word>, shutdown: &Shutdown) {
-    loop {
-        let word = tokio::select! {
-            biased;
-            () = shutdown.triggered() => return,
-            word = words.recv() => word,
-        };
-        let Some(Word { target, status, done }) = word else { return shutdown.triggered().await };
-        let result = apply(shared, store, target, status).await;
-        // Whoever asked may have gone; the override holds all the same.
-        let _gone = done.send(result);
-    }
-}
-
-async fn apply(shared: &Shared, store: &Store, target: Target, status: Option<Status>) -> Result<()> {
-    let (current, count, registered) = shared.read(|state| {
-        let overrides = state.overrides();
-        (overrides.get(&target), overrides.len(), state.is_registered(&target))
-    });
-    if status.is_some() && current.is_none() {
-        if !registered {
-            return Err(match target {
-                Target::Instance(id) => Error::UnknownInstance(id),
-                Target::Service(name) => Error::UnknownService(crate::ServiceKey::of(name)),
-            });
-        }
-        if count >= shared.options.max_overrides {
-            return Err(Error::TooManyOverrides(count));
-        }
-    }
-    let new = |status| Override { status, since_unix_ms: shared.clock.unix_millis() };
-    let said = status.map(|status| current.filter(|old| old.status == status).unwrap_or(new(status)));
-    // Also when it says what memory has: a write that failed before may have reached the disk all the same.
-    override_store::save(store, &target, said).await.map_err(Error::Store)?;
-    let shown = status.map_or("none", Status::as_str);
-    info!(%target, status = shown, "an operator's override was set or cleared");
-    shared.step(|state, now| -> Result<((), Changed)> { Ok(((), state.set_override(target, said, now))) })
 }
 
 #[cfg(test)]
@@ -144,22 +154,30 @@ mod tests {
     use tokio::time::{Instant, advance, timeout};
 
     use super::*;
+    use crate::model::names::{InstanceKey, Name, Namespace};
     use crate::registration::{Lease, Registration};
     use crate::state::Overrides;
 
     const LEASE: Duration = Duration::from_secs(10);
 
     fn shared() -> Shared {
-        Shared::new(Options::default(), WallClock::fixed(0), Overrides::default())
+        let (options, clock) = (Options::default(), WallClock::fixed(0));
+        let state = State::new(&options, Overrides::default(), 0, now(&clock));
+        Shared::new(options, clock, state)
+    }
+
+    fn key(id: &str) -> InstanceKey {
+        let node = Options::default().node.name;
+        InstanceKey { namespace: Namespace::default(), node, id: id.parse().unwrap() }
     }
 
     fn register(shared: &Shared, id: &str, lease: Duration) {
-        let service: trellis_core::ServiceName = "a".parse().unwrap();
+        let service: Name = "a".parse().unwrap();
         let registration = Registration {
             lease: Lease::For(lease),
             ..Registration::new(id.parse().unwrap(), service, "h", 1)
         };
-        shared.step(|state, now| Ok(((), state.register(registration, now)?))).unwrap();
+        shared.step(|state, now| Ok(((), state.register(&registration, false, now)?))).unwrap();
     }
 
     /// Runs the reaper beside `story` until that ends.
@@ -196,13 +214,13 @@ mod tests {
     #[tokio::test(start_paused = true)]
     async fn what_renews_in_time_stays_and_what_does_not_is_removed_in_the_end() {
         let shared = shared();
-        let removed = |id: &str| shared.read(|state| state.row(&id.parse().unwrap()).is_none());
+        let removed = |id: &str| shared.read(|state| state.record(&key(id)).is_none());
         with_reaper(&shared, async {
             register(&shared, "a-1", LEASE);
             register(&shared, "a-2", LEASE);
             for _ in 0..20 {
                 advance(LEASE / 2).await;
-                shared.step(|state, now| Ok(((), state.renew(&"a-1".parse().unwrap(), now)?))).unwrap();
+                shared.step(|state, now| Ok(((), state.renew(&key("a-1"), now)?))).unwrap();
                 tokio::time::sleep(Duration::from_millis(1)).await;
             }
             assert!(!removed("a-1") && removed("a-2"));

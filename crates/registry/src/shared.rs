@@ -8,9 +8,14 @@ use tokio::time::Instant;
 use trellis_core::{EndpointSet, EndpointWatch, ServiceName};
 use trellis_runtime::{Shutdown, WallClock};
 
+use crate::cache::Cache;
 use crate::error::Result;
+use crate::model::names::ServiceKey;
+use crate::model::topic::Topic;
 use crate::options::Options;
-use crate::state::{Changed, Expiry, Now, Overrides, State};
+use crate::state::{Changed, Expiry, Now, State};
+use crate::stats::Counters;
+use crate::topics::Topics;
 use crate::watches::Watches;
 
 pub(crate) struct Shared {
@@ -22,88 +27,128 @@ pub(crate) struct Shared {
     pub(crate) closing: Shutdown,
     /// A lease ends before the one the reaper sleeps for.
     pub(crate) earlier: Notify,
+    /// A check is due before the one its runner sleeps for.
+    pub(crate) probe_earlier: Notify,
     /// The services that have instances, as of the last time that one of them came into traffic or went out of it.
     pub(crate) names: watch::Sender<Arc<BTreeSet<ServiceName>>>,
+    pub(crate) counters: Counters,
+    pub(crate) cache: Cache,
     guarded: Mutex<Guarded>,
 }
 
 struct Guarded {
     state: State,
     watches: Watches,
+    topics: Topics,
 }
 
 impl Shared {
-    pub(crate) fn new(options: Options, clock: WallClock, overrides: Overrides) -> Self {
-        // A revision must not mean another set after a restart: counting starts above what any earlier run reached,
-        // which made fewer than a thousand changes in a millisecond. Stays below 2^53, so JavaScript can hold it.
-        let revision = u64::try_from(clock.unix_millis()).unwrap_or_default().saturating_mul(1000);
-        let state = State::new(&options, overrides, revision);
+    pub(crate) fn new(options: Options, clock: WallClock, state: State) -> Self {
+        let names = state.names().filter_map(|key| key.name.to_service_name()).collect();
         Self {
             waiters: Semaphore::new(options.max_waiters.min(Semaphore::MAX_PERMITS)),
             closing: Shutdown::new(),
             earlier: Notify::new(),
-            names: watch::Sender::default(),
-            guarded: Mutex::new(Guarded { state, watches: Watches::default() }),
+            probe_earlier: Notify::new(),
+            names: watch::Sender::new(Arc::new(names)),
+            counters: Counters::default(),
+            cache: Cache::default(),
+            guarded: Mutex::new(Guarded { state, watches: Watches::default(), topics: Topics::default() }),
             options,
             clock,
         }
     }
 
     pub(crate) fn now(&self) -> Now {
-        Now { instant: Instant::now(), unix_ms: self.clock.unix_millis() }
+        now(&self.clock)
     }
 
-    /// Takes one step and tells the watchers of the services it changed, in the same order for everyone.
+    /// Takes one step and tells the watchers of what it changed, in the same order for everyone.
     pub(crate) fn step<T>(&self, step: impl FnOnce(&mut State, Now) -> Result<(T, Changed)>) -> Result<T> {
+        let mut value = None;
+        self.steps(|state, now, tell| {
+            let (made, changed) = step(state, now)?;
+            tell(state, changed);
+            value = Some(made);
+            Ok(())
+        })?;
+        // `steps` ran the closure to its end, or returned its error.
+        value.ok_or(crate::Error::Stopping)
+    }
+
+    /// Takes several steps at one moment.
+    pub(crate) fn steps<T>(
+        &self,
+        steps: impl FnOnce(&mut State, Now, &mut dyn FnMut(&mut State, Changed)) -> Result<T>,
+    ) -> Result<T> {
         let now = self.now();
         let mut guarded = self.lock();
-        let Guarded { state, watches } = &mut *guarded;
-        let before = state.next_deadline();
-        let (value, changed) = step(state, now)?;
-        watches.publish(&changed, state);
-        self.tell_names(&changed, state);
-        let is_earlier =
-            state.next_deadline().is_some_and(|after| before.is_none_or(|before| after < before));
+        let Guarded { state, watches, topics } = &mut *guarded;
+        let before = (state.next_deadline(), state.next_probe());
+        let value = steps(state, now, &mut |state, changed| {
+            watches.publish(&changed, state);
+            topics.publish(&changed);
+            self.tell_names(&changed, state);
+        });
+        let after = (state.next_deadline(), state.next_probe());
         drop(guarded);
-        if is_earlier {
+        if is_earlier(before.0, after.0) {
             self.earlier.notify_one();
         }
-        Ok(value)
+        if is_earlier(before.1, after.1) {
+            self.probe_earlier.notify_one();
+        }
+        value
     }
 
-    /// Looks at the state. Copy out what is needed and return: everyone else waits.
+    /// Looks at the state. Take out what is needed and return: everyone else waits.
     pub(crate) fn read<T>(&self, read: impl FnOnce(&State) -> T) -> T {
         read(&self.lock().state)
     }
 
+    /// The same, for what is made when it is first asked for.
+    pub(crate) fn make<T>(&self, make: impl FnOnce(&mut State) -> T) -> T {
+        make(&mut self.lock().state)
+    }
+
     pub(crate) fn endpoints(&self, service: &ServiceName) -> Arc<EndpointSet> {
-        self.lock().state.endpoints(service)
+        self.lock().state.endpoints(&ServiceKey::of(service))
     }
 
     pub(crate) fn watch(&self, service: &ServiceName) -> Result<EndpointWatch> {
         let mut guarded = self.lock();
-        let Guarded { state, watches } = &mut *guarded;
-        watches.watch(service, state)
+        let Guarded { state, watches, .. } = &mut *guarded;
+        watches.watch(&ServiceKey::of(service), state)
+    }
+
+    pub(crate) fn subscribe(&self, topic: &Topic) -> Result<watch::Receiver<u64>> {
+        let mut guarded = self.lock();
+        let Guarded { state, topics, .. } = &mut *guarded;
+        topics.subscribe(topic, state, self.options.max_topics)
     }
 
     pub(crate) fn expire(&self) -> Expiry {
-        let now = self.now();
-        let mut guarded = self.lock();
-        let Guarded { state, watches } = &mut *guarded;
-        let found = state.expire(now);
-        watches.publish(&found.changed, state);
-        self.tell_names(&found.changed, state);
+        let mut found = Expiry::default();
+        let taken = self.steps(|state, now, tell| {
+            found = state.expire(now);
+            tell(state, std::mem::take(&mut found.changed));
+            Ok(())
+        });
+        debug_assert!(taken.is_ok(), "nothing in it fails");
+        self.counters.expiries.add(found.expired.len() as u64);
         found
     }
 
-    /// Tells who follows the names, if one of `changed` is new or gone.
+    /// Tells who follows the names, if one of the changed services is new or gone.
     fn tell_names(&self, changed: &Changed, state: &State) {
-        let is_news =
-            |names: &BTreeSet<_>| changed.iter().any(|name| names.contains(name) != state.has(name));
+        if !changed.names {
+            return;
+        }
         self.names.send_if_modified(|names| {
-            let news = is_news(names);
+            let now: BTreeSet<_> = state.names().filter_map(|key| key.name.to_service_name()).collect();
+            let news = **names != now;
             if news {
-                *names = Arc::new(state.names().cloned().collect());
+                *names = Arc::new(now);
             }
             news
         });
@@ -113,4 +158,13 @@ impl Shared {
     fn lock(&self) -> MutexGuard<'_, Guarded> {
         self.guarded.lock().unwrap_or_else(PoisonError::into_inner)
     }
+}
+
+/// This moment, and a throw of the dice.
+pub(crate) fn now(clock: &WallClock) -> Now {
+    Now { instant: Instant::now(), unix_ms: clock.unix_millis(), random: fastrand::f64() }
+}
+
+fn is_earlier(before: Option<Instant>, after: Option<Instant>) -> bool {
+    after.is_some_and(|after| before.is_none_or(|before| after < before))
 }

@@ -48,7 +48,6 @@ pub(crate) struct Counters {
     pub(crate) deregistrations: Counter,
     pub(crate) renewals: Counter,
     pub(crate) expiries: Counter,
-    pub(crate) protections: Counter,
     pub(crate) wakes: Counter,
     pub(crate) resyncs: Counter,
     pub(crate) check_runs: Counter,

@@ -103,6 +103,39 @@ pub struct Registry {
     pub max_waiters: u32,
     /// Longest that one request waits for a change; who asks for more gets this.
     pub max_wait: HumanDuration,
+    /// Name of the platform's own node, as Consul's clients see it: 1 to 128 letters, digits, `-`, `_` and `.`.
+    #[schemars(regex(pattern = "^[A-Za-z0-9_][A-Za-z0-9_.-]{0,127}$"))]
+    pub node: String,
+    /// Address of the platform's own node: where instances are reached that name no host.
+    pub address: String,
+    /// Most nodes that are kept; more are refused.
+    pub max_nodes: u32,
+    /// Most services that have instances; more are refused.
+    pub max_services: u32,
+    /// Most checks of one instance or node; more are refused.
+    pub max_checks: u32,
+    /// Most tags of one instance; more are refused.
+    pub max_tags: u32,
+    /// Most different things that are waited for at once; more are refused.
+    pub max_topics: u32,
+    /// Most bytes of answers that are kept for those who ask the same.
+    pub max_cached_bytes: u32,
+    /// Most changes of instances that are kept for clients that ask for differences.
+    pub max_changes: u32,
+    /// Most active checks that run at once; others wait for their turn.
+    pub max_parallel_checks: u32,
+    /// Shortest time from one question of an active check to the next; who asks for less gets this.
+    pub min_check_interval: HumanDuration,
+    /// Whether checks may run commands on this machine.
+    pub commands: bool,
+    /// Share of a service's leases, in percent, that have to end within `protect_window` to be not believed; 0: never.
+    pub protect_percent: u32,
+    /// As many leases have to end at least.
+    pub protect_min: u32,
+    /// The time within which they end.
+    pub protect_window: HumanDuration,
+    /// For at most so long such instances are held, from the first of them on.
+    pub protect_hold: HumanDuration,
 }
 
 impl Default for App {
@@ -126,6 +159,22 @@ impl Default for Registry {
             max_overrides: 10_000,
             max_waiters: 10_000,
             max_wait: HumanDuration::from_secs(300),
+            node: "trellis".into(),
+            address: "127.0.0.1".into(),
+            max_nodes: 10_000,
+            max_services: 20_000,
+            max_checks: 32,
+            max_tags: 64,
+            max_topics: 10_000,
+            max_cached_bytes: 64 << 20,
+            max_changes: 4_096,
+            max_parallel_checks: 64,
+            min_check_interval: HumanDuration::from_secs(1),
+            commands: false,
+            protect_percent: 50,
+            protect_min: 3,
+            protect_window: HumanDuration::from_secs(30),
+            protect_hold: HumanDuration::from_secs(120),
         }
     }
 }

@@ -30,7 +30,7 @@ use shared::Known;
 
 pub use attempt::{Attempt, Flight};
 pub use call::Call;
-pub use health::{HealthOptions, Question};
+pub use health::{HealthOptions, Question, ask};
 pub use options::ClusterOptions;
 pub use report::{ClusterReport, MemberReport};
 

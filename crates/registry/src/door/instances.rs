@@ -97,6 +97,10 @@ pub(super) async fn register(
         return Err(Error::Invalid(vec![Fault { pointer: "/id".into(), detail }]).into());
     }
     let RegistrationBody { id: _, service, host, port, metadata, weight, zone, status, lease } = body;
+    if host.is_empty() {
+        let detail = "a host is a host name or an IP address, such as 10.0.0.7".into();
+        return Err(Error::Invalid(vec![Fault { pointer: "/host".into(), detail }]).into());
+    }
     let lease = Lease::For(lease.map_or(handle.options().lease, |asked| asked.0));
     let weight = u32::from(weight);
     let registration = Registration {
@@ -107,7 +111,7 @@ pub(super) async fn register(
         lease,
         ..Registration::new(id, service, host, port)
     };
-    Ok(Answer(handle.take_in(registration)?))
+    Ok(Answer(handle.take_in(registration).await?))
 }
 
 /// One instance, and why it has its status.
@@ -147,7 +151,7 @@ pub(super) async fn renew(State(handle): State<Handle>, Id(id): Id) -> Reply<Sta
     ),
 )]
 pub(super) async fn remove(State(handle): State<Handle>, Id(id): Id) -> Reply<StatusCode> {
-    handle.withdraw(&id)?;
+    handle.withdraw(&id).await?;
     Ok(StatusCode::NO_CONTENT)
 }
 

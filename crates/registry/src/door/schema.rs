@@ -86,6 +86,10 @@ pub(crate) enum Kind {
     Instance,
     /// All instances of a service.
     Service,
+    /// An instance of another namespace or node.
+    InstanceAt,
+    /// A service of another namespace, or with a name that routes cannot use.
+    ServiceAt,
 }
 
 /// What a client is told about a failure (RFC 9457).

@@ -13,28 +13,24 @@ use tracing::error;
 use trellis_core::{Discovery, EndpointSet, EndpointWatch, InstanceId, ServiceInstance, ServiceName, Status};
 
 use crate::error::{Error, Result};
+use crate::model::names::ServiceKey;
 use crate::options::Options;
-use crate::registration::Registration;
-use crate::service::Word;
+use crate::orders::{Order, Request};
+use crate::registration::{Lease, Registration};
 use crate::shared::Shared;
-use crate::state::{Asker, Changed, Record};
-use crate::view::{InstanceView, OverrideView, ServiceSummary, Target};
-
-pub use watch::Cached;
+use crate::state::{About, Asker};
+use crate::view::{InstanceView, OverrideView, ServiceSummary};
 
 /// The registry, for everyone but itself. Clones are the same registry.
 #[derive(Clone)]
 pub struct Handle {
     shared: Arc<Shared>,
-    words: mpsc::Sender<Word>,
+    orders: mpsc::Sender<Request>,
 }
 
-/// A service's name, what is said of it, and its records: copied out under the lock, made into a view outside it.
-type Rows = (ServiceName, Option<Status>, Vec<(Record, Option<Status>)>);
-
 impl Handle {
-    pub(crate) fn new(shared: Arc<Shared>, words: mpsc::Sender<Word>) -> Self {
-        Self { shared, words }
+    pub(crate) fn new(shared: Arc<Shared>, orders: mpsc::Sender<Request>) -> Self {
+        Self { shared, orders }
     }
 
     /// What the registry was set up with.
@@ -42,78 +38,105 @@ impl Handle {
         &self.shared.options
     }
 
-    /// Registers an instance, in place of one with the same id, and starts its lease. What comes back has the status
-    /// that counts. Nobody but the platform replaces an instance that the platform runs.
+    /// Registers an instance in memory only, for the platform, which registers what it runs anew at each start. What
+    /// comes back has the status that counts. Everyone else's registrations are durable: [`Self::admit`].
+    #[expect(clippy::needless_pass_by_value, reason = "the same as `admit`, which keeps it")]
     pub fn register(&self, registration: Registration) -> Result<ServiceInstance> {
-        self.take_in(registration).map(|view| view.instance)
+        let view = self.shared.step(|state, now| {
+            let changed = state.register(&registration, false, now)?;
+            let key = state.key_of(&registration);
+            let entry = state.find(&key).ok_or_else(|| state.unknown(&key))?;
+            let view = InstanceView::new(&entry, state, now).ok_or(Error::NotShown(key))?;
+            Ok((view, changed))
+        })?;
+        self.shared.counters.registrations.add(1);
+        Ok(view.instance)
     }
 
-    /// [`Self::register`] with more to tell.
-    pub(crate) fn take_in(&self, registration: Registration) -> Result<InstanceView> {
-        let id = registration.id.clone();
+    /// [`Self::admit`] for the native door.
+    pub(crate) async fn take_in(&self, registration: Registration) -> Result<InstanceView> {
+        let (id, lease) = (registration.id.clone(), registration.lease);
+        self.admit(registration).await?;
+        let mut view = self.instance(&id)?;
+        if let Lease::For(lease) = lease {
+            // How long the lease is, and not what is left of it by now.
+            view.expires_in_ms = Some(lease.as_millis() as u64);
+        }
+        Ok(view)
+    }
+
+    /// Starts the lease of an instance on the own node again; an expired one that is still listed comes back.
+    pub fn renew(&self, id: &InstanceId) -> Result<()> {
+        let key = self.own_key(id);
+        self.shared.step(|state, now| Ok(((), state.renew(&key, now)?)))?;
+        self.shared.counters.renewals.add(1);
+        Ok(())
+    }
+
+    /// Removes an instance on the own node, for the platform. In memory at once; if it has a row, that goes soon.
+    pub fn deregister(&self, id: &InstanceId) -> Result<()> {
+        let key = self.own_key(id);
         self.shared.step(|state, now| {
-            let changed = state.register(registration, now)?;
-            let (record, said) = state.row(&id).ok_or(Error::UnknownInstance(id))?;
-            Ok((record.to_view(said, now.instant), changed))
+            let has_row = state.save(&key).is_some();
+            let changed = state.deregister(&key, Asker::Platform, now)?;
+            if has_row {
+                state.put_dirty(vec![crate::state::Dirty::Instance(key.clone())]);
+            }
+            Ok(((), changed))
         })
     }
 
-    /// Starts an instance's lease again; an expired one that is still listed comes back.
-    pub fn renew(&self, id: &InstanceId) -> Result<()> {
-        self.shared.step(|state, now| Ok(((), state.renew(id, now)?)))
+    /// Removes an instance on the own node for someone outside, who may not remove what the platform runs. Durable.
+    pub async fn withdraw(&self, id: &InstanceId) -> Result<()> {
+        self.remove(&self.own_key(id)).await
     }
 
-    /// Removes an instance, for the platform.
-    pub fn deregister(&self, id: &InstanceId) -> Result<()> {
-        self.take_out(id, Asker::Platform)
-    }
-
-    /// Removes an instance for someone outside, who may not remove what the platform runs. For doors.
-    pub fn withdraw(&self, id: &InstanceId) -> Result<()> {
-        self.take_out(id, Asker::Outside)
-    }
-
-    /// Reports what is known of an instance's liveness. Does not renew its lease.
+    /// Reports what is known of the liveness of an instance on the own node. Does not renew its lease.
     pub fn set_status(&self, id: &InstanceId, status: Status) -> Result<()> {
-        self.shared.step(|state, now| Ok(((), state.set_status(id, status, now)?)))
+        self.report(&self.own_key(id), status)
     }
 
     /// The instances that may take traffic.
     pub fn discover(&self, service: &ServiceName) -> Vec<ServiceInstance> {
-        self.rows(service).2.into_iter().filter(|(r, _)| r.is_up()).map(|(r, _)| r.to_instance()).collect()
+        let views = self.views(service);
+        views.into_iter().map(|view| view.instance).filter(|i| i.status == Status::Up).collect()
     }
 
     /// All instances of a service, in the order of their ids.
     pub fn instances(&self, service: &ServiceName) -> Vec<ServiceInstance> {
-        self.rows(service).2.into_iter().map(|(record, _)| record.to_instance()).collect()
+        self.views(service).into_iter().map(|view| view.instance).collect()
     }
 
     /// A service and all its instances, if it has any.
     pub fn service(&self, name: &ServiceName) -> Result<ServiceSummary> {
-        let rows = self.rows(name);
-        if rows.2.is_empty() { Err(Error::UnknownService(crate::ServiceKey::of(name))) } else { Ok(self.summary(rows)) }
+        let key = ServiceKey::of(name);
+        let summary = self.shared.make(|state| ServiceSummary::read(&key, state, self.shared.now()));
+        summary.ok_or(Error::UnknownService(key))
     }
 
-    /// One instance.
+    /// One instance on the own node.
     pub fn instance(&self, id: &InstanceId) -> Result<InstanceView> {
+        let key = self.own_key(id);
         let now = self.shared.now();
-        let row =
-            self.shared.read(|state| state.row(id)).ok_or_else(|| Error::UnknownInstance(id.clone()))?;
-        Ok(row.0.to_view(row.1, now.instant))
+        self.shared.read(|state| {
+            let entry = state.find(&key).ok_or_else(|| state.unknown(&key))?;
+            InstanceView::new(&entry, state, now).ok_or_else(|| Error::NotShown(key.clone()))
+        })
     }
 
-    /// All services that have instances, in the order of their names.
+    /// All services of the default namespace that have instances and a name that routes can use, in the order of their
+    /// names. [`Self::catalog`] has the others as well.
     pub fn services(&self) -> Vec<ServiceSummary> {
-        let rows: Vec<Rows> = self.shared.read(|state| {
-            let row =
-                |name: &ServiceName| (name.clone(), state.overrides().of_service(name), state.rows(name));
-            state.names().map(row).collect()
-        });
-        rows.into_iter().map(|rows| self.summary(rows)).collect()
+        let now = self.shared.now();
+        let mut keys: Vec<_> = self.shared.read(|state| state.names().cloned().collect());
+        keys.sort();
+        // One after the other, so that nobody waits for all of them.
+        keys.iter()
+            .filter_map(|key| self.shared.make(|state| ServiceSummary::read(key, state, now)))
+            .collect()
     }
 
-    /// The names of services that have instances, from the first time that one of them takes traffic. A name that is
-    /// gone may stay until the next one comes or goes.
+    /// The names of services that have instances. A name that routes cannot use is not among them.
     pub fn names(&self) -> channel::Receiver<Arc<BTreeSet<ServiceName>>> {
         self.shared.names.subscribe()
     }
@@ -140,8 +163,7 @@ impl Handle {
         if self.shared.closing.is_triggered() {
             return Err(Error::Stopping);
         }
-        let full = Error::TooManyWaiters(self.shared.options.max_waiters);
-        let _place = self.shared.waiters.try_acquire().map_err(|_| full)?;
+        let _place = self.place()?;
         let mut watch = self.shared.watch(service)?;
         tokio::select! {
             _ = watch.wait_for(|set| set.revision != known) => {}
@@ -158,39 +180,30 @@ impl Handle {
 
     /// What operators said, of services first.
     pub fn overrides(&self) -> Vec<OverrideView> {
-        self.shared.read(|state| state.overrides().views())
+        self.shared.read(|state| state.overrides().views(state.own()))
     }
 
-    /// Says what status an instance has whatever its liveness says, or takes that back with `None`. Durable when this
-    /// returns. Holds until it is taken back, over restarts and registrations. The instance must be registered.
+    /// Says what status an instance on the own node has whatever its liveness says, or takes that back with `None`.
+    /// Durable when this returns. Holds until it is taken back, over restarts and registrations. The instance must be
+    /// registered.
     pub async fn set_override(&self, id: &InstanceId, status: Option<Status>) -> Result<()> {
-        self.say(Target::Instance(id.clone()), status).await
+        self.override_instance(&self.own_key(id), status).await
     }
 
     /// The same for all instances of a service, present and future, but those of which something else is said.
     pub async fn set_service_override(&self, service: &ServiceName, status: Option<Status>) -> Result<()> {
-        self.say(Target::Service(service.clone()), status).await
+        self.ask(Order::Override(About::Service(ServiceKey::of(service)), status)).await
     }
 
-    async fn say(&self, target: Target, status: Option<Status>) -> Result<()> {
+    /// Asks for a change, and waits until it is on disk and in effect.
+    async fn ask(&self, order: Order) -> Result<()> {
         let (done, answer) = oneshot::channel();
-        self.words.send(Word { target, status, done }).await.map_err(|_| Error::Stopping)?;
+        self.orders.send(Request { order, done }).await.map_err(|_| Error::Stopping)?;
         answer.await.map_err(|_| Error::Stopping)?
     }
 
-    fn take_out(&self, id: &InstanceId, asker: Asker) -> Result<()> {
-        self.shared.step(|state, _| -> Result<((), Changed)> { Ok(((), state.deregister(id, asker)?)) })
-    }
-
-    fn rows(&self, service: &ServiceName) -> Rows {
-        self.shared
-            .read(|state| (service.clone(), state.overrides().of_service(service), state.rows(service)))
-    }
-
-    fn summary(&self, (name, said, rows): Rows) -> ServiceSummary {
-        let now = self.shared.now().instant;
-        let views = rows.into_iter().map(|(record, said)| record.to_view(said, now)).collect();
-        ServiceSummary::new(name, said, views)
+    fn views(&self, service: &ServiceName) -> Vec<InstanceView> {
+        self.service(service).map(|summary| summary.instances).unwrap_or_default()
     }
 }
 

@@ -4,30 +4,23 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use bytes::Bytes;
-use tokio::sync::watch;
+use tokio::sync::{SemaphorePermit, watch};
 
 use super::Handle;
-use crate::error::Result;
+use crate::cache::Cached;
+use crate::error::{Error, Result};
 use crate::model::topic::Topic;
-
-/// An answer that all who ask the same share.
-#[derive(Debug, PartialEq, Eq)]
-pub struct Cached {
-    /// The index of its topic, taken before it was made: what it says is at least that new.
-    pub index: u64,
-    /// The answer.
-    pub body: Bytes,
-}
+use crate::state::State;
 
 impl Handle {
     /// The index of the whole state. At least 1, and higher than in any earlier run.
     pub fn index(&self) -> u64 {
-        unimplemented!()
+        self.shared.read(State::index)
     }
 
     /// The index of a topic. At least 1; that of something unknown is that of the last such thing that went.
-    pub fn topic_index(&self, _topic: &Topic) -> u64 {
-        unimplemented!()
+    pub fn topic_index(&self, topic: &Topic) -> u64 {
+        self.shared.read(|state| state.topic_index(topic))
     }
 
     /// The index of a topic as soon as it is higher than `after`, or when `wait` has passed; then it may be the same. An
@@ -36,15 +29,45 @@ impl Handle {
     ///
     /// A wait is at most [`Options::max_wait`](crate::Options::max_wait); the caller adds or takes off what its protocol
     /// asks for. Refused with [`Error::TooManyWaiters`](crate::Error::TooManyWaiters) or
-    /// [`Error::TooManyWatches`](crate::Error::TooManyWatches) when too many wait, or for too many topics.
-    pub async fn watch_topic(&self, _topic: &Topic, _after: u64, _wait: Duration) -> Result<u64> {
-        unimplemented!()
+    /// [`Error::TooManyTopics`](crate::Error::TooManyTopics) when too many wait, or for too many topics.
+    pub async fn watch_topic(&self, topic: &Topic, after: u64, wait: Duration) -> Result<u64> {
+        let index = self.topic_index(topic);
+        if index < after {
+            self.shared.counters.resyncs.add(1);
+        }
+        if index != after || wait.is_zero() {
+            return Ok(index);
+        }
+        // Those who wait already get what there is; whoever comes back with that would do nothing but ask.
+        if self.shared.closing.is_triggered() {
+            return Err(Error::Stopping);
+        }
+        let _place = self.place()?;
+        let mut live = self.subscribe(topic)?;
+        tokio::select! {
+            changed = live.wait_for(|index| *index != after) => {
+                if changed.is_ok() {
+                    self.shared.counters.wakes.add(1);
+                }
+            }
+            () = self.shared.closing.triggered() => {}
+            () = tokio::time::sleep(wait.min(self.shared.options.max_wait)) => {}
+        }
+        Ok(self.topic_index(topic))
+    }
+
+    /// Room for one more who waits.
+    pub(super) fn place(&self) -> Result<SemaphorePermit<'_>> {
+        self.shared.waiters.try_acquire().map_err(|_| {
+            self.shared.counters.refused.add(1);
+            Error::TooManyWaiters(self.shared.options.max_waiters)
+        })
     }
 
     /// A live index of a topic: `borrow()` is the current one, `changed()` wakes on the next. For pushing doors; the
     /// last value is never missed, and nothing queues up.
-    pub fn subscribe(&self, _topic: &Topic) -> Result<watch::Receiver<u64>> {
-        unimplemented!()
+    pub fn subscribe(&self, topic: &Topic) -> Result<watch::Receiver<u64>> {
+        self.shared.subscribe(topic).inspect_err(|_| self.shared.counters.refused.add(1))
     }
 
     /// An answer about a topic, made at most once for each index of it, and shared. `variant` names everything else
@@ -53,12 +76,15 @@ impl Handle {
     ///
     /// An answer that has in it what its topic's index does not cover (the output of checks) is at most as old as the
     /// topic's last change.
-    pub fn cached(
-        &self,
-        _topic: &Topic,
-        _variant: &str,
-        _make: impl FnOnce(&Handle) -> Bytes,
-    ) -> Arc<Cached> {
-        unimplemented!()
+    pub fn cached(&self, topic: &Topic, variant: &str, make: impl FnOnce(&Handle) -> Bytes) -> Arc<Cached> {
+        let (index, most) = (self.topic_index(topic), self.shared.options.max_cached_bytes);
+        let (answer, hit) = self.shared.cache.get(topic, variant, index, most, || make(self));
+        let counters = &self.shared.counters;
+        if hit {
+            counters.cache_hits.add(1);
+        } else {
+            counters.cache_misses.add(1);
+        }
+        answer
     }
 }

@@ -13,7 +13,7 @@ pub const NODE_CHECK: &str = "serfHealth";
 /// Most of a check's output that is kept, in bytes.
 pub const MAX_OUTPUT: usize = 4 << 10;
 /// Shortest time after which a critical check removes its instance.
-pub const MIN_DEREGISTER_AFTER: Duration = Duration::from_secs(60);
+pub const MIN_DEREGISTER_AFTER: Duration = Duration::from_mins(1);
 /// How long an active check waits for its answer unless it says otherwise.
 pub const DEFAULT_CHECK_TIMEOUT: Duration = Duration::from_secs(10);
 
@@ -121,7 +121,7 @@ pub struct CheckTls {
 pub struct CommandCheck {
     /// The program and its arguments; no shell.
     pub args: Vec<Arc<str>>,
-    /// Its environment, and nothing else of the platform's but PATH.
+    /// Its whole environment: nothing of the platform's is passed on, so the program is named by its path.
     pub env: Labels,
 }
 
@@ -146,6 +146,15 @@ pub struct CheckView {
     pub modify_index: u64,
     /// Since when it has this status, in Unix milliseconds.
     pub since_unix_ms: i64,
+}
+
+/// What came of a question.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct CheckAnswer {
+    /// What it means.
+    pub status: CheckStatus,
+    /// For people; cut to [`MAX_OUTPUT`] bytes.
+    pub output: String,
 }
 
 impl CheckDefinition {

@@ -81,9 +81,9 @@ impl Name {
         &self.0
     }
 
-    /// What the platform's own node is called where nobody gives it a name.
-    pub(crate) fn own() -> Self {
-        Self("trellis".into())
+    /// What the platform's own node is called: the text if it is a name, or `trellis`. The manifest is checked before.
+    pub(crate) fn new_or_own(text: &str) -> Self {
+        text.parse().unwrap_or_else(|_| Self("trellis".into()))
     }
 
     /// Whether DNS can carry it: one label of RFC 1123, in any case.
@@ -101,6 +101,11 @@ impl Name {
         } else {
             self.0.parse().ok()
         }
+    }
+
+    /// Whether nobody else holds this very text.
+    pub(crate) fn is_alone(&self) -> bool {
+        Arc::strong_count(&self.0) == 1
     }
 
     fn lower(&self) -> impl Iterator<Item = u8> {
@@ -188,6 +193,11 @@ impl Namespace {
         &self.0
     }
 
+    /// Whether nobody else holds this very text.
+    pub(crate) fn is_alone(&self) -> bool {
+        Arc::strong_count(&self.0) == 1
+    }
+
     /// Whether it is the one that is meant where none is named.
     pub fn is_default(&self) -> bool {
         &*self.0 == Self::DEFAULT
@@ -205,9 +215,7 @@ impl FromStr for Namespace {
 
     fn from_str(text: &str) -> Result<Self, Self::Err> {
         let fits = (1..=63).contains(&text.len())
-            && text
-                .bytes()
-                .all(|b| b.is_ascii_lowercase() || b.is_ascii_digit() || matches!(b, b'-' | b'_'));
+            && text.bytes().all(|b| b.is_ascii_lowercase() || b.is_ascii_digit() || matches!(b, b'-' | b'_'));
         if fits { Ok(Self(text.into())) } else { Err(InvalidName::namespace(text)) }
     }
 }

@@ -1,48 +1,53 @@
-//! The rules of the registry, pure: what is registered, what it means, and whose endpoints a step changed.
+//! The rules of the registry, pure: what is registered, what it means, and what a step changed.
 //!
-//! Time comes in as a parameter; nothing here waits, wakes or writes. Liveness and the operator's overrides are kept
-//! apart: a status that counts is worked out from both whenever one of them changes.
+//! Time and chance come in as parameters; nothing here waits, wakes or writes. Liveness, checks and the operator's
+//! overrides are kept apart: a status that counts is worked out from all of them whenever one changes (`settle`).
 
+mod checks;
+mod delta;
+mod deregister;
+mod intern;
+mod leases;
+mod nodes;
 mod overrides;
 mod read;
 mod record;
-mod service;
+mod register;
+mod saved;
+mod services;
+mod settle;
+mod slab;
 #[cfg(test)]
 mod tests;
+mod validate;
 
-use std::collections::{BTreeMap, BTreeSet, HashMap};
-use std::time::Duration;
+use std::collections::{BTreeMap, BTreeSet, HashMap, VecDeque};
+use std::hash::{BuildHasher, Hash};
+use std::sync::Arc;
 
+use hashbrown::HashTable;
 use tokio::time::Instant;
-use trellis_core::{InstanceId, ServiceName, Status};
 
-pub(crate) use overrides::{Override, Overrides};
-pub(crate) use record::Record;
-use service::Service;
+pub(crate) use checks::Probe;
+pub(crate) use delta::Changed;
+use intern::Intern;
+pub(crate) use leases::Expiry;
+pub(crate) use overrides::{About, Override, Overrides};
+use record::{CheckRecord, Due, NodeEntry, Record, ServiceEntry};
+pub(crate) use saved::{Dirty, SavedInstance, SavedNode};
+use slab::Slab;
 
-use crate::error::{Error, Result};
+use crate::model::names::{InstanceKey, Name, Namespace, ServiceKey};
+use crate::model::snapshot::{Catalog, Change, ChangeKind, Nodes};
 use crate::options::Options;
-use crate::registration::{Lease, Registration};
-use crate::view::Target;
 
-/// One moment on both clocks: leases run on the one that never jumps, people read the other.
+/// One moment on both clocks, and a throw of the dice: leases run on the clock that never jumps, people read the other.
 #[derive(Debug, Clone, Copy)]
 pub(crate) struct Now {
     pub(crate) instant: Instant,
     pub(crate) unix_ms: i64,
-}
-
-/// Services whose endpoint set is another one than before the step.
-pub(crate) type Changed = BTreeSet<ServiceName>;
-
-/// What a pass over the leases found.
-#[derive(Debug, Default)]
-pub(crate) struct Expiry {
-    pub(crate) changed: Changed,
-    /// Their lease ended.
-    pub(crate) expired: Vec<(ServiceName, InstanceId)>,
-    /// They had been expired for long enough.
-    pub(crate) removed: Vec<(ServiceName, InstanceId)>,
+    /// Between 0 and 1.
+    pub(crate) random: f64,
 }
 
 /// Who asks for an instance to be removed.
@@ -55,204 +60,211 @@ pub(crate) enum Asker {
 }
 
 pub(crate) struct State {
-    keep_expired: Duration,
-    max_instances: usize,
-    max_unknown_watches: usize,
+    options: Options,
+    own: Name,
+    records: Slab<Record>,
+    /// Places of instances by their keys.
+    by_key: HashTable<u32>,
+    hasher: ahash::RandomState,
     /// Those that have instances, and those that are watched.
-    services: BTreeMap<ServiceName, Service>,
-    index: HashMap<InstanceId, ServiceName>,
-    /// One entry for each instance that has a deadline.
-    deadlines: BTreeSet<(Instant, InstanceId)>,
+    services: HashMap<ServiceKey, ServiceEntry, ahash::RandomState>,
+    /// How many services have instances.
+    peopled: usize,
+    nodes: BTreeMap<Name, NodeEntry>,
+    checks: Slab<CheckRecord>,
+    /// One entry for each instance and check that has a deadline, at most so late as that.
+    deadlines: BTreeSet<(Instant, Due)>,
+    /// One entry for each active check that waits for its turn.
+    probes: BTreeSet<(Instant, u32)>,
+    /// Critical checks that remove their instance if they stay so.
+    fatal: BTreeSet<u32>,
+    generation: u64,
     overrides: Overrides,
-    /// The last revision given out. One counter for all services: a service that is forgotten and comes back never
-    /// repeats a number that stood for another set.
-    revision: u64,
+    /// The last index given out. One counter for everything: what is forgotten and comes back never repeats a number
+    /// that stood for something else.
+    index: u64,
+    /// When something with an index of its own last went: the index of all that is unknown.
+    gone: u64,
+    catalogs: BTreeMap<Namespace, (u64, Option<Arc<Catalog>>)>,
+    nodes_index: u64,
+    nodes_snapshot: Option<Arc<Nodes>>,
+    /// Of the checks that are passing, warning, critical.
+    by_status: [u64; 3],
+    /// The last changes of instances.
+    log: VecDeque<Change>,
+    /// The log has every change after this index.
+    log_from: u64,
+    intern: Intern,
+    /// What its row in the store does not say yet.
+    dirty: BTreeSet<Dirty>,
+    protections: u64,
 }
 
 impl State {
-    /// `revision` is where counting starts; take one above all that earlier runs gave out.
-    pub(crate) fn new(options: &Options, overrides: Overrides, revision: u64) -> Self {
-        Self {
-            keep_expired: options.keep_expired,
-            max_instances: options.max_instances,
-            max_unknown_watches: options.max_unknown_watches,
-            services: BTreeMap::new(),
-            index: HashMap::new(),
+    /// `index` is where counting starts; take one above all that earlier runs gave out.
+    pub(crate) fn new(options: &Options, overrides: Overrides, index: u64, now: Now) -> Self {
+        let index = index.max(1);
+        let mut state = Self {
+            options: options.clone(),
+            own: options.node.name.clone(),
+            records: Slab::default(),
+            by_key: HashTable::new(),
+            hasher: ahash::RandomState::new(),
+            services: HashMap::default(),
+            peopled: 0,
+            nodes: BTreeMap::new(),
+            checks: Slab::default(),
             deadlines: BTreeSet::new(),
+            probes: BTreeSet::new(),
+            fatal: BTreeSet::new(),
+            generation: 0,
             overrides,
-            revision,
-        }
+            // The own node is there from the first index on.
+            index: index - 1,
+            gone: index,
+            catalogs: BTreeMap::new(),
+            nodes_index: index,
+            nodes_snapshot: None,
+            by_status: [index; 3],
+            log: VecDeque::new(),
+            log_from: index,
+            intern: Intern::default(),
+            dirty: BTreeSet::new(),
+            protections: 0,
+        };
+        state.put_own_node(now);
+        state.index = index;
+        state
     }
 
-    /// Registers an instance, in place of one with the same id.
-    pub(crate) fn register(&mut self, registration: Registration, now: Now) -> Result<Changed> {
-        let faults = registration.faults();
-        if !faults.is_empty() {
-            return Err(Error::Invalid(faults));
-        }
-        match self.record(&registration.id) {
-            Some(old) if old.is_managed() && registration.lease != Lease::Managed => {
-                return Err(Error::Managed(registration.id));
-            }
-            None if self.index.len() >= self.max_instances => {
-                return Err(Error::TooManyInstances(self.index.len()));
-            }
-            _ => {}
-        }
-        let old = self.take(&registration.id);
-        let mut record = Record::new(registration, now);
-        let overridden = self.overrides.for_instance(&record.instance().id, record.service());
-        record.settle(overridden, now.unix_ms);
-        let mut changed = Changed::new();
-        let mut before = None;
-        if let Some(old) = &old {
-            record.succeed(old);
-            if old.service() == record.service() {
-                before = old.endpoint();
-            } else if old.endpoint().is_some() {
-                changed.insert(old.service().clone());
-            }
-        }
-        if before != record.endpoint() {
-            changed.insert(record.service().clone());
-        }
-        self.put(record);
-        self.bump(&changed);
-        if let Some(old) = old {
-            self.prune(old.service());
-        }
-        Ok(changed)
+    /// The index that the step under way will have if it changes anything.
+    fn next(&self) -> u64 {
+        self.index + 1
     }
 
-    /// Starts the lease again. An expired instance that is still listed comes back.
-    pub(crate) fn renew(&mut self, id: &InstanceId, now: Now) -> Result<Changed> {
-        self.update(id, now, |record| record.renew(now.instant))
+    fn slot(&self, key: &InstanceKey) -> Option<u32> {
+        let is_it = |slot: &u32| self.records.get(*slot).is_some_and(|record| record.key() == key);
+        self.by_key.find(self.hash(key), is_it).copied()
     }
 
-    /// Takes a report about liveness. It does not renew the lease.
-    pub(crate) fn set_status(&mut self, id: &InstanceId, status: Status, now: Now) -> Result<Changed> {
-        self.update(id, now, |record| record.report(status))
+    fn hash(&self, key: &InstanceKey) -> u64 {
+        hash(&self.hasher, key)
     }
 
-    pub(crate) fn deregister(&mut self, id: &InstanceId, asker: Asker) -> Result<Changed> {
-        if asker == Asker::Outside && self.record(id).is_some_and(Record::is_managed) {
-            return Err(Error::Managed(id.clone()));
+    pub(crate) fn own(&self) -> &Name {
+        &self.own
+    }
+
+    /// Ends a step: gives everything that changed its new index.
+    fn finish(&mut self, mut delta: Changed) -> Changed {
+        if delta.is_empty() {
+            return delta;
         }
-        let record = self.take(id).ok_or_else(|| Error::UnknownInstance(id.clone()))?;
-        let changed = record.endpoint().map(|_| record.service().clone()).into_iter().collect();
-        self.bump(&changed);
-        self.prune(record.service());
-        Ok(changed)
-    }
-
-    /// Handles every deadline up to `now`.
-    pub(crate) fn expire(&mut self, now: Now) -> Expiry {
-        let mut found = Expiry::default();
-        while self.next_deadline().is_some_and(|deadline| deadline <= now.instant) {
-            let Some((_, id)) = self.deadlines.pop_first() else { break };
-            let Some(mut record) = self.take(&id) else { continue };
-            let service = record.service().clone();
-            let before = record.endpoint();
-            let mut after = None;
-            if record.has_expired() {
-                found.removed.push((service.clone(), id));
-            } else {
-                record.expire(now.instant, self.keep_expired);
-                record.settle(self.overrides.for_instance(&id, &service), now.unix_ms);
-                after = record.endpoint();
-                self.put(record);
-                found.expired.push((service.clone(), id));
-            }
-            if before != after {
-                found.changed.insert(service);
+        self.index += 1;
+        let index = self.index;
+        delta.index = index;
+        for key in &delta.services {
+            if let Some(entry) = self.services.get_mut(key) {
+                entry.index = index;
+                entry.snapshot = None;
             }
         }
-        self.bump(&found.changed);
-        for (service, _) in &found.removed {
-            self.prune(service);
+        for key in &delta.endpoints {
+            if let Some(entry) = self.services.get_mut(key) {
+                entry.revision = index;
+                entry.endpoints = None;
+            }
         }
-        found
+        for key in &delta.service_checks {
+            if let Some(entry) = self.services.get_mut(key) {
+                entry.checks_index = index;
+            }
+        }
+        for namespace in &delta.catalogs {
+            self.catalogs.insert(namespace.clone(), (index, None));
+        }
+        for name in &delta.nodes {
+            if let Some(entry) = self.nodes.get_mut(name) {
+                entry.index = index;
+                entry.snapshot = None;
+            }
+        }
+        for name in &delta.node_checks {
+            if let Some(entry) = self.nodes.get_mut(name) {
+                entry.checks_index = index;
+            }
+        }
+        if delta.node_list {
+            self.nodes_index = index;
+            self.nodes_snapshot = None;
+        }
+        for (known, changed) in self.by_status.iter_mut().zip(delta.states) {
+            if changed {
+                *known = index;
+            }
+        }
+        delta.agent = delta.nodes.contains(&self.own) || delta.node_checks.contains(&self.own);
+        let services: Vec<_> = delta.services.iter().cloned().collect();
+        for service in services {
+            self.prune(&service, index);
+        }
+        delta
     }
 
-    /// When [`Self::expire`] next has something to do.
+    /// Puts a change of an instance down for those who follow them.
+    fn note(&mut self, kind: ChangeKind, slot: u32, now: Now) {
+        let index = self.next();
+        let Some(record) = self.records.get(slot) else { return };
+        let instance = record.view.clone();
+        self.log.push_back(Change { index, unix_ms: now.unix_ms, kind, instance });
+        while self.log.len() > self.options.max_changes {
+            if let Some(oldest) = self.log.pop_front() {
+                self.log_from = oldest.index;
+            }
+        }
+    }
+
+    /// Lets go of a service that nobody is in and nobody watches.
+    fn prune(&mut self, service: &ServiceKey, index: u64) {
+        if self.services.get(service).is_some_and(|entry| entry.members.is_empty() && !entry.watched) {
+            self.services.remove(service);
+            self.gone = index;
+        }
+    }
+
+    /// What differs from its row in the store; at most `most`.
+    pub(crate) fn take_dirty(&mut self, most: usize) -> Vec<Dirty> {
+        let mut taken = Vec::new();
+        while taken.len() < most
+            && let Some(one) = self.dirty.pop_first()
+        {
+            taken.push(one);
+        }
+        taken
+    }
+
+    /// Takes back [`Self::take_dirty`].
+    pub(crate) fn put_dirty(&mut self, taken: Vec<Dirty>) {
+        self.dirty.extend(taken);
+    }
+
+    pub(crate) fn has_dirty(&self) -> bool {
+        !self.dirty.is_empty()
+    }
+
+    /// When leases or TTL checks next have to be looked at; possibly somewhat before one ends.
     pub(crate) fn next_deadline(&self) -> Option<Instant> {
         self.deadlines.first().map(|(deadline, _)| *deadline)
     }
 
-    /// Takes the operator's word, or takes it back.
-    pub(crate) fn set_override(&mut self, target: Target, said: Option<Override>, now: Now) -> Changed {
-        let (service, only) = match &target {
-            Target::Instance(id) => (self.index.get(id).cloned(), Some(id.clone())),
-            Target::Service(name) => (Some(name.clone()), None),
-        };
-        self.overrides.set(target, said);
-        let mut changed = Changed::new();
-        let Some(service) = service else { return changed };
-        let Some(entry) = self.services.get_mut(&service) else { return changed };
-        for (id, record) in
-            entry.records.iter_mut().filter(|(id, _)| only.as_ref().is_none_or(|one| one == *id))
-        {
-            let before = record.endpoint();
-            record.settle(self.overrides.for_instance(id, &service), now.unix_ms);
-            if before != record.endpoint() {
-                changed.insert(service.clone());
-            }
-        }
-        self.bump(&changed);
-        changed
+    /// When the next active check is due.
+    pub(crate) fn next_probe(&self) -> Option<Instant> {
+        self.probes.first().map(|(due, _)| *due)
     }
+}
 
-    fn record(&self, id: &InstanceId) -> Option<&Record> {
-        self.services.get(self.index.get(id)?)?.records.get(id)
-    }
-
-    /// Changes one record and settles what follows.
-    fn update(&mut self, id: &InstanceId, now: Now, change: impl FnOnce(&mut Record)) -> Result<Changed> {
-        let unknown = || Error::UnknownInstance(id.clone());
-        let service = self.index.get(id).ok_or_else(unknown)?;
-        let record =
-            self.services.get_mut(service).and_then(|entry| entry.records.get_mut(id)).ok_or_else(unknown)?;
-        let (before, deadline) = (record.endpoint(), record.deadline());
-        change(record);
-        record.settle(self.overrides.for_instance(id, service), now.unix_ms);
-        if deadline != record.deadline() {
-            deadline.map(|old| self.deadlines.remove(&(old, id.clone())));
-            record.deadline().map(|new| self.deadlines.insert((new, id.clone())));
-        }
-        let changed =
-            if before == record.endpoint() { Changed::new() } else { Changed::from([service.clone()]) };
-        self.bump(&changed);
-        Ok(changed)
-    }
-
-    /// Removes a record everywhere; the service stays, with its revision.
-    fn take(&mut self, id: &InstanceId) -> Option<Record> {
-        let service = self.index.remove(id)?;
-        let record = self.services.get_mut(&service)?.records.remove(id)?;
-        record.deadline().map(|deadline| self.deadlines.remove(&(deadline, id.clone())));
-        Some(record)
-    }
-
-    fn put(&mut self, record: Record) {
-        let (id, service) = (record.instance().id.clone(), record.service().clone());
-        record.deadline().map(|deadline| self.deadlines.insert((deadline, id.clone())));
-        self.index.insert(id.clone(), service.clone());
-        self.services.entry(service).or_default().records.insert(id, record);
-    }
-
-    /// Lets go of a service that nobody is in and nobody watches.
-    fn prune(&mut self, service: &ServiceName) {
-        if self.services.get(service).is_some_and(|entry| entry.records.is_empty() && !entry.watched) {
-            self.services.remove(service);
-        }
-    }
-
-    fn bump(&mut self, changed: &Changed) {
-        for service in changed {
-            self.revision += 1;
-            if let Some(entry) = self.services.get_mut(service) {
-                entry.changed(self.revision);
-            }
-        }
-    }
+fn hash(hasher: &ahash::RandomState, key: &InstanceKey) -> u64 {
+    let mut state = hasher.build_hasher();
+    key.hash(&mut state);
+    std::hash::Hasher::finish(&state)
 }

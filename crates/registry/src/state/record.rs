@@ -1,144 +1,152 @@
-//! One instance, as the registry holds it.
+//! One instance, one check, one node, one service, as the state holds them.
 
+use std::collections::BTreeSet;
 use std::sync::Arc;
-use std::time::Duration;
 
 use tokio::time::Instant;
-use trellis_core::{Endpoint, ServiceInstance, ServiceName, Status};
+use trellis_core::{Endpoint, EndpointSet, InstanceId, Status};
 
-use super::Now;
-use crate::registration::{Lease, Registration};
-use crate::view::InstanceView;
+use crate::model::check::{CheckDefinition, CheckView};
+use crate::model::instance::Instance;
+use crate::model::names::{InstanceKey, Name};
+use crate::model::node::Node;
+use crate::model::snapshot::{NodeSnapshot, ServiceSnapshot};
+use crate::policy::judge::Judge;
+use crate::policy::protection::Protection;
+use crate::registration::Lease;
 
-/// Cheap to copy: reads take a copy out of the lock and make their views from it.
-#[derive(Debug, Clone)]
+/// Where an instance's lease is.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Phase {
+    /// It runs, or there is none.
+    Live,
+    /// It has ended, and is not believed to have.
+    Held,
+    /// It has ended; kept for a while so that people see it.
+    Expired,
+}
+
+/// One instance.
+#[derive(Debug)]
 pub(crate) struct Record {
-    /// As it was registered; its status is not kept up to date, see `effective`.
-    instance: Arc<ServiceInstance>,
-    authority: Arc<str>,
-    zone: Option<Arc<str>>,
-    lease: Lease,
-    reported: Status,
-    /// The lease has ended; kept for a while so that people see it.
-    expired: bool,
-    effective: Status,
-    since_unix_ms: i64,
-    /// End of the lease, or, once expired, when the record is removed. `None` for a managed one.
-    deadline: Option<Instant>,
+    /// What readers see.
+    pub(super) view: Arc<Instance>,
+    /// What it said of itself last.
+    pub(super) said: Status,
+    pub(super) phase: Phase,
+    /// End of the lease; while held, when it is believed after all; once expired, when the record is removed.
+    pub(super) deadline: Option<Instant>,
+    /// Where it stands among the deadlines, which is not later than its deadline: a renewal does not move it.
+    pub(super) scheduled: Option<Instant>,
+    pub(super) checks: Vec<u32>,
+    /// `host:port`, or nothing if it has no port.
+    pub(super) authority: Option<Arc<str>>,
+    /// Its id among the endpoints of its service.
+    pub(super) endpoint_id: InstanceId,
+    /// The weight with which it is an endpoint, if it is one.
+    pub(super) shown: Option<u32>,
+    /// It has a row in the store.
+    pub(super) durable: bool,
+}
+
+/// One check.
+#[derive(Debug)]
+pub(super) struct CheckRecord {
+    pub(super) view: Arc<CheckView>,
+    pub(super) judge: Judge,
+    /// It came with the registration of its instance.
+    pub(super) registered: bool,
+    /// When a TTL ends.
+    pub(super) deadline: Option<Instant>,
+    /// Where it stands among the deadlines, which is not later than that.
+    pub(super) scheduled: Option<Instant>,
+    /// When the platform asks next; `None` while it asks, and for what it does not ask.
+    pub(super) next: Option<Instant>,
+    /// Tells this check from an earlier one in the same place.
+    pub(super) generation: u64,
+    pub(super) critical_since: Option<Instant>,
+}
+
+/// One node.
+#[derive(Debug)]
+pub(super) struct NodeEntry {
+    pub(super) view: Arc<Node>,
+    pub(super) members: BTreeSet<u32>,
+    pub(super) checks: Vec<u32>,
+    pub(super) index: u64,
+    pub(super) checks_index: u64,
+    pub(super) snapshot: Option<Arc<NodeSnapshot>>,
+}
+
+/// The instances of one service, and the sets that are made of them.
+#[derive(Debug, Default)]
+pub(super) struct ServiceEntry {
+    /// In the order of node and id.
+    pub(super) members: Vec<u32>,
+    /// Someone holds a watch, so the revision must not be lost when the last instance goes.
+    pub(super) watched: bool,
+    /// Of what readers see.
+    pub(super) index: u64,
+    /// Of its checks.
+    pub(super) checks_index: u64,
+    /// Of its endpoint set.
+    pub(super) revision: u64,
+    /// How many of its instances have a lease.
+    pub(super) leased: usize,
+    pub(super) protection: Option<Box<Protection>>,
+    /// Made when they are first asked for, so that a burst of registrations does not copy them each time.
+    pub(super) snapshot: Option<Arc<ServiceSnapshot>>,
+    pub(super) endpoints: Option<Arc<EndpointSet>>,
+}
+
+/// What is due.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+pub(super) enum Due {
+    /// The lease of an instance.
+    Lease(u32),
+    /// The time of a TTL check.
+    Ttl(u32),
 }
 
 impl Record {
-    pub(super) fn new(registration: Registration, now: Now) -> Self {
-        let Registration { id, service, host, port, metadata, weights, zone, status, lease, .. } = registration;
-        let (host, metadata, weight) = (host.to_string(), metadata.to_map(), weights.passing);
-        let zone = zone.map(|zone| zone.to_string());
-        let service = service.to_service_name().expect("the door refuses others for now");
-        let instance = ServiceInstance { id, service, host, port, metadata, weight, zone, status };
-        let mut record = Self {
-            authority: instance.authority().into(),
-            zone: instance.zone.as_deref().map(Into::into),
-            instance: Arc::new(instance),
-            lease,
-            reported: status,
-            expired: false,
-            effective: status,
-            since_unix_ms: now.unix_ms,
-            deadline: None,
-        };
-        record.renew(now.instant);
-        record
+    pub(super) fn key(&self) -> &InstanceKey {
+        &self.view.key
     }
 
-    pub(super) fn instance(&self) -> &ServiceInstance {
-        &self.instance
-    }
-
-    pub(super) fn service(&self) -> &ServiceName {
-        &self.instance.service
+    pub(super) fn lease(&self) -> Lease {
+        self.view.definition.lease
     }
 
     pub(super) fn is_managed(&self) -> bool {
-        self.lease == Lease::Managed
+        self.lease() == Lease::Managed
     }
 
-    pub(super) fn has_expired(&self) -> bool {
-        self.expired
-    }
-
-    pub(super) fn deadline(&self) -> Option<Instant> {
-        self.deadline
+    pub(super) fn is_leased(&self) -> bool {
+        matches!(self.lease(), Lease::For(_))
     }
 
     pub(super) fn liveness(&self) -> Status {
-        if self.expired { Status::Down } else { self.reported }
+        if self.phase == Phase::Expired { Status::Down } else { self.said }
     }
 
-    pub(super) fn renew(&mut self, now: Instant) {
-        self.expired = false;
-        self.deadline = match self.lease {
-            Lease::Managed | Lease::None => None,
-            Lease::For(lease) => Some(now + lease),
-        };
-    }
-
-    pub(super) fn report(&mut self, status: Status) {
-        self.reported = status;
-    }
-
-    pub(super) fn expire(&mut self, now: Instant, keep: Duration) {
-        self.expired = true;
-        // Counted from now, not from the end of the lease: a stalled platform must not skip what people should see,
-        // nor the time in which the instance may come back.
-        self.deadline = Some(now + keep);
-    }
-
-    /// Works out what counts, from what liveness says and what the operator said.
-    pub(super) fn settle(&mut self, overridden: Option<Status>, unix_ms: i64) {
-        let status = overridden.unwrap_or(self.liveness());
-        if status != self.effective {
-            self.effective = status;
-            self.since_unix_ms = unix_ms;
-        }
-    }
-
-    /// Takes over the time of an older registration if nothing that people would call a change has happened.
-    pub(super) fn succeed(&mut self, old: &Self) {
-        let same = self.effective == old.effective
-            && self.authority == old.authority
-            && self.service() == old.service();
-        if same {
-            self.since_unix_ms = old.since_unix_ms;
-        }
-    }
-
-    /// What it adds to the endpoint set of its service.
     pub(super) fn endpoint(&self) -> Option<Endpoint> {
-        (self.effective == Status::Up).then(|| Endpoint {
-            id: self.instance.id.clone(),
-            authority: self.authority.clone(),
-            weight: self.instance.weight,
-            zone: self.zone.clone(),
+        Some(Endpoint {
+            id: self.endpoint_id.clone(),
+            weight: self.shown?,
+            authority: self.authority.clone()?,
+            zone: self.view.definition.zone.clone(),
         })
     }
+}
 
-    pub(crate) fn is_up(&self) -> bool {
-        self.effective == Status::Up
+impl CheckRecord {
+    pub(super) fn definition(&self) -> &CheckDefinition {
+        &self.view.definition
     }
+}
 
-    pub(crate) fn to_instance(&self) -> ServiceInstance {
-        ServiceInstance { status: self.effective, ..ServiceInstance::clone(&self.instance) }
-    }
-
-    pub(crate) fn to_view(&self, override_status: Option<Status>, now: Instant) -> InstanceView {
-        let left = |end: Instant| {
-            if self.expired { 0 } else { end.saturating_duration_since(now).as_millis() as u64 }
-        };
-        InstanceView {
-            instance: self.to_instance(),
-            since_unix_ms: self.since_unix_ms,
-            reported: self.liveness(),
-            override_status,
-            expires_in_ms: self.deadline.map(left),
-        }
+impl NodeEntry {
+    pub(super) fn name(&self) -> &Name {
+        self.view.name()
     }
 }

@@ -2,7 +2,10 @@
 
 #![expect(clippy::unwrap_used, reason = "a test may fail where it stands")]
 
+mod checks;
+mod child;
 mod door;
+mod durable;
 mod leases;
 mod overrides;
 mod scale;

@@ -28,10 +28,7 @@ pub(crate) fn name(text: &str) -> ServiceName {
 
 /// An instance that is UP and that the platform runs.
 pub(crate) fn managed(instance: &str, service: &str) -> Registration {
-    Registration {
-        lease: Lease::Managed,
-        ..Registration::new(id(instance), name(service), "127.0.0.1", 9)
-    }
+    Registration { lease: Lease::Managed, ..Registration::new(id(instance), name(service), "127.0.0.1", 9) }
 }
 
 /// A registry that runs.

@@ -143,3 +143,45 @@ async fn names_of_services_come_and_go() {
     registry.handle.deregister(&id("b-1")).unwrap();
     assert_eq!(known(&names.borrow_and_update().clone()), ["a"]);
 }
+
+#[tokio::test]
+async fn ten_thousand_watchers_that_never_read_cost_a_place_each_and_one_answer() {
+    use trellis_registry::{ServiceKey, Topic};
+    const WATCHERS: usize = 10_000;
+    let door = Door::open_with(Options { max_waiters: WATCHERS, ..Options::default() }).await;
+    let handle = door.registry.handle.clone();
+    handle.register(managed("a-1", "a")).unwrap();
+    let topic = Topic::Service(ServiceKey::of(name("a")));
+    let index = handle.topic_index(&topic);
+    let mut watchers = tokio::task::JoinSet::new();
+    for _ in 0..WATCHERS {
+        let (handle, topic) = (handle.clone(), topic.clone());
+        watchers.spawn(async move {
+            let now = handle.watch_topic(&topic, index, std::time::Duration::from_mins(10)).await.unwrap();
+            assert!(now > index);
+            handle.cached(&topic, "json", |handle| {
+                let entries = handle.snapshot(&ServiceKey::of(name("a"))).entries.len();
+                bytes::Bytes::from(entries.to_string())
+            })
+        });
+    }
+    while handle.waiting() < WATCHERS {
+        tokio::task::yield_now().await;
+    }
+    let refused = handle.watch_topic(&topic, index, std::time::Duration::from_secs(1)).await;
+    assert!(matches!(refused, Err(trellis_registry::Error::TooManyWaiters(_))));
+    // None of them is let run in between: many changes are one wake.
+    for n in 2..=100 {
+        handle.register(managed(&format!("a-{n}"), "a")).unwrap();
+    }
+    while let Some(answer) = watchers.join_next().await {
+        assert_eq!(answer.unwrap().body, "100");
+    }
+    let stats = handle.stats();
+    assert_eq!((stats.cache_misses, stats.cache_hits), (1, WATCHERS as u64 - 1));
+    assert_eq!((stats.wakes, stats.waiting, stats.refused), (WATCHERS as u64, 0, 1));
+    // An index from elsewhere is answered at once.
+    let foreign = handle.watch_topic(&topic, u64::MAX, std::time::Duration::from_mins(10)).await.unwrap();
+    assert_eq!((foreign, handle.stats().resyncs), (handle.topic_index(&topic), 1));
+    door.registry.stop().await;
+}

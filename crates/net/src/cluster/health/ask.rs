@@ -23,11 +23,7 @@ const GRPC_STATUS: HeaderName = HeaderName::from_static("grpc-status");
 const MAX_ANSWER: usize = 4 << 10;
 
 /// Asks over a connection of its own, which a limit on connections does not count: a busy instance is not a sick one.
-pub(super) async fn ask(
-    endpoint: &Endpoint,
-    question: &Question,
-    pool: &PoolOptions,
-) -> Result<(), BoxError> {
+pub async fn ask(endpoint: &Endpoint, question: &Question, pool: &PoolOptions) -> Result<(), BoxError> {
     match question {
         Question::Tcp => Ok(TcpStream::connect(&*endpoint.authority).await.map(drop)?),
         Question::Http(path) => {

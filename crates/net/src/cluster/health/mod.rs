@@ -16,6 +16,8 @@ use trellis_resilience::Hysteresis;
 use trellis_resilience::probe::Change;
 use trellis_runtime::Shutdown;
 
+pub use ask::ask;
+
 use super::shared::{Known, Shared};
 use super::{Cluster, ClusterOptions};
 

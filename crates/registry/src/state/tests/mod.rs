@@ -1,26 +1,32 @@
 //! The rules one by one (`rules`), and all of them against a naive model (`model`).
 
+mod checks;
 mod model;
 mod rules;
+mod topics;
 
 use std::time::Duration;
 
 use tokio::time::Instant;
-use trellis_core::{InstanceId, ServiceName, Status};
+use trellis_core::{EndpointSet, InstanceId, Status};
 
-use super::{Now, Overrides, State};
+use super::{About, Asker, Changed, Now, Overrides, State};
+use crate::error::Result;
+use crate::model::names::{InstanceKey, Name, Namespace, ServiceKey};
 use crate::options::Options;
 use crate::registration::{Lease, Registration};
+use crate::view::InstanceView;
 
 const LEASE: Duration = Duration::from_secs(10);
 const KEEP: Duration = Duration::from_mins(1);
 
 fn options() -> Options {
-    Options { keep_expired: KEEP, max_instances: 8, max_unknown_watches: 2, ..Options::default() }
+    let protection = crate::ProtectionOptions { percent: 0, ..Options::default().protection };
+    Options { keep_expired: KEEP, max_instances: 8, max_unknown_watches: 2, protection, ..Options::default() }
 }
 
 fn state() -> State {
-    State::new(&options(), Overrides::default(), 0)
+    State::new(&options(), Overrides::default(), 0, Clock::new().0)
 }
 
 /// A clock that a test moves by hand.
@@ -28,11 +34,12 @@ struct Clock(Now);
 
 impl Clock {
     fn new() -> Self {
-        Self(Now { instant: Instant::now(), unix_ms: 0 })
+        Self(Now { instant: Instant::now(), unix_ms: 0, random: 0.5 })
     }
 
     fn forward(&mut self, by: Duration) -> Now {
-        self.0 = Now { instant: self.0.instant + by, unix_ms: self.0.unix_ms + by.as_millis() as i64 };
+        let unix_ms = self.0.unix_ms + by.as_millis() as i64;
+        self.0 = Now { instant: self.0.instant + by, unix_ms, ..self.0 };
         self.0
     }
 }
@@ -41,14 +48,44 @@ fn id(text: &str) -> InstanceId {
     text.parse().unwrap()
 }
 
-fn name(text: &str) -> ServiceName {
-    text.parse().unwrap()
+fn name(text: &str) -> ServiceKey {
+    ServiceKey::of(text.parse::<Name>().unwrap())
+}
+
+fn key(text: &str) -> InstanceKey {
+    InstanceKey { namespace: Namespace::default(), node: options().node.name, id: id(text) }
+}
+
+/// What tests say in short.
+trait Short {
+    fn add(&mut self, registration: Registration, now: Now) -> Result<Changed>;
+    fn drop_as(&mut self, instance: &str, asker: Asker) -> Result<Changed>;
+    fn seen(&self, instance: &str, now: Now) -> InstanceView;
+    fn set_of(&mut self, service: &str) -> std::sync::Arc<EndpointSet>;
+}
+
+impl Short for State {
+    fn add(&mut self, registration: Registration, now: Now) -> Result<Changed> {
+        self.register(&registration, registration.lease != Lease::Managed, now)
+    }
+
+    fn drop_as(&mut self, instance: &str, asker: Asker) -> Result<Changed> {
+        self.deregister(&key(instance), asker, Clock::new().0)
+    }
+
+    fn seen(&self, instance: &str, now: Now) -> InstanceView {
+        InstanceView::new(&self.find(&key(instance)).expect("registered"), self, now).unwrap()
+    }
+
+    fn set_of(&mut self, service: &str) -> std::sync::Arc<EndpointSet> {
+        self.endpoints(&name(service))
+    }
 }
 
 /// An instance that is UP, on its own lease.
 fn instance(instance: &str, service: &str) -> Registration {
     Registration {
         lease: Lease::For(LEASE),
-        ..Registration::new(id(instance), name(service), "10.0.0.1", 80)
+        ..Registration::new(id(instance), name(service).name, "10.0.0.1", 80)
     }
 }

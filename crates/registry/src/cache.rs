@@ -1,0 +1,130 @@
+//! Answers that many ask for, made once.
+
+use std::collections::{HashMap, VecDeque};
+use std::sync::{Arc, Mutex, OnceLock, PoisonError};
+
+use bytes::Bytes;
+
+use crate::model::topic::Topic;
+
+/// An answer that all who ask the same share.
+#[derive(Debug, PartialEq, Eq)]
+pub struct Cached {
+    /// The index of its topic, taken before it was made: what it says is at least that new.
+    pub index: u64,
+    /// The answer.
+    pub body: Bytes,
+}
+
+/// The last answers, by topic and variant. The oldest make room for new ones.
+#[derive(Default)]
+pub(crate) struct Cache(Mutex<Inner>);
+
+#[derive(Default)]
+struct Inner {
+    answers: HashMap<Topic, HashMap<Box<str>, Arc<Slot>>>,
+    /// In the order in which they were made, with what they count for.
+    order: VecDeque<(Topic, Box<str>, u64, usize)>,
+    bytes: usize,
+}
+
+struct Slot {
+    index: u64,
+    made: OnceLock<Arc<Cached>>,
+}
+
+/// What an answer costs beside its bytes.
+const OVERHEAD: usize = 256;
+
+impl Cache {
+    /// The answer of this index; whether it was there already. Of those who ask at once, one makes it and the others
+    /// wait for it.
+    pub(crate) fn get(
+        &self,
+        topic: &Topic,
+        variant: &str,
+        index: u64,
+        most: usize,
+        make: impl FnOnce() -> Bytes,
+    ) -> (Arc<Cached>, bool) {
+        let slot = {
+            let mut inner = self.lock();
+            let known = inner.answers.get(topic).and_then(|variants| variants.get(variant));
+            if let Some(slot) = known.filter(|slot| slot.index >= index) {
+                slot.clone()
+            } else {
+                let slot = Arc::new(Slot { index, made: OnceLock::new() });
+                inner.answers.entry(topic.clone()).or_default().insert(variant.into(), slot.clone());
+                slot
+            }
+        };
+        let mut hit = true;
+        let made = slot.made.get_or_init(|| {
+            hit = false;
+            Arc::new(Cached { index: slot.index, body: make() })
+        });
+        if !hit {
+            self.lock().count(topic, variant, made, most);
+        }
+        (made.clone(), hit)
+    }
+
+    fn lock(&self) -> std::sync::MutexGuard<'_, Inner> {
+        self.0.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+impl Inner {
+    fn count(&mut self, topic: &Topic, variant: &str, made: &Cached, most: usize) {
+        let size = made.body.len() + variant.len() + OVERHEAD;
+        self.bytes += size;
+        self.order.push_back((topic.clone(), variant.into(), made.index, size));
+        while self.bytes > most
+            && let Some((topic, variant, index, size)) = self.order.pop_front()
+        {
+            self.bytes -= size;
+            let Some(variants) = self.answers.get_mut(&topic) else { continue };
+            // A newer answer has its own place in the order.
+            if variants.get(&variant).is_some_and(|slot| slot.index == index) {
+                variants.remove(&variant);
+            }
+            if variants.is_empty() {
+                self.answers.remove(&topic);
+            }
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn one_answer_for_each_index_and_variant() {
+        let cache = Cache::default();
+        let ask = |variant: &str, index: u64, body: &'static str| {
+            cache.get(&Topic::Nodes, variant, index, 1 << 20, || Bytes::from_static(body.as_bytes()))
+        };
+        let (first, hit) = ask("json", 3, "a");
+        assert!(!hit);
+        let (again, hit) = ask("json", 3, "never made");
+        assert!(hit && Arc::ptr_eq(&first, &again));
+        assert_eq!(ask("xml", 3, "b").0.body, "b");
+        assert_eq!(ask("json", 4, "c").0.body, "c");
+        assert_eq!(ask("json", 3, "never made").0.body, "c", "newer is as good");
+    }
+
+    #[test]
+    fn old_answers_make_room() {
+        let cache = Cache::default();
+        for n in 0..10_000 {
+            let variant = n.to_string();
+            cache.get(&Topic::Nodes, &variant, 1, 10_000, || Bytes::from_static(b"0123456789"));
+        }
+        let inner = cache.lock();
+        assert!(inner.bytes <= 10_000);
+        let kept: usize = inner.answers.values().map(HashMap::len).sum();
+        assert_eq!(kept, inner.order.len());
+        assert!((1..100).contains(&kept));
+    }
+}

@@ -1,0 +1,272 @@
+//! The registry's tables: what is registered and what operators said, there before anyone is told so. Heartbeats never
+//! come here.
+
+use serde::Serialize;
+use serde::de::DeserializeOwned;
+use trellis_core::error::chain;
+use trellis_core::{Error, Status, codes};
+use trellis_storage::{Dialect, Migration, Store, Tx, params};
+
+use crate::error::Core;
+use crate::model::names::{InstanceKey, Name, Namespace, ServiceKey};
+use crate::state::{About, Now, Override, Overrides, SavedInstance, SavedNode, State};
+
+const MIGRATIONS: &[Migration] = &[
+    Migration {
+        version: 1,
+        name: "overrides",
+        sql: "CREATE TABLE registry_overrides (
+            kind TEXT NOT NULL,
+            name TEXT NOT NULL,
+            status TEXT NOT NULL,
+            since_unix_ms BIGINT NOT NULL,
+            PRIMARY KEY (kind, name)
+          )",
+    },
+    Migration {
+        version: 2,
+        name: "instances and nodes",
+        sql: "CREATE TABLE registry_instances (
+            namespace TEXT NOT NULL,
+            node TEXT NOT NULL,
+            id TEXT NOT NULL,
+            body TEXT NOT NULL,
+            PRIMARY KEY (namespace, node, id)
+          );
+          CREATE TABLE registry_nodes (
+            name TEXT NOT NULL PRIMARY KEY,
+            body TEXT NOT NULL
+          );
+          CREATE TABLE registry_marks (
+            name TEXT NOT NULL PRIMARY KEY,
+            value BIGINT NOT NULL
+          )",
+    },
+];
+
+/// How an instance of the default namespace on the own node is named, and a service of the default namespace.
+const INSTANCE: &str = "instance";
+const SERVICE: &str = "service";
+/// How all others are: `namespace/node/id` and `namespace/name`.
+const INSTANCE_AT: &str = "instance_at";
+const SERVICE_AT: &str = "service_at";
+/// So many rows are read at once, so that a start needs no more memory than what it loads.
+const PAGE: i64 = 4_096;
+/// The index is written down so far ahead: it is a promise never to start below.
+pub(crate) const AHEAD: u64 = 1_000_000_000;
+
+/// One change of the tables.
+#[derive(Debug, Clone, PartialEq)]
+pub(crate) enum Row {
+    Instance(InstanceKey, String),
+    NoInstance(InstanceKey),
+    Node(Name, String),
+    /// With all instances on it.
+    NoNode(Name),
+    Override(About, Option<Override>),
+}
+
+/// The body of a row.
+pub(crate) fn body(value: &impl Serialize) -> Result<String, trellis_storage::Error> {
+    serde_json::to_string(value).map_err(|error| trellis_storage::Error::Invalid(error.to_string()))
+}
+
+/// Brings the tables up to date.
+pub(crate) async fn prepare(store: &Store) -> Core<()> {
+    Ok(store.migrate("registry", MIGRATIONS).await?)
+}
+
+/// Where counting starts: above what any earlier run reached, whatever the wall clock says by now. Written down before
+/// it is used.
+pub(crate) async fn first_index(store: &Store, unix_ms: i64) -> Core<u64> {
+    let sql = "SELECT value FROM registry_marks WHERE name = 'index'";
+    let promised: Option<i64> = store.fetch_optional(sql, params![]).await?;
+    let promised = promised.and_then(|value| u64::try_from(value).ok()).unwrap_or(0);
+    // Below 2^53, so that JavaScript can hold it.
+    let index = u64::try_from(unix_ms).unwrap_or_default().saturating_mul(1000).max(promised);
+    promise(store, index + AHEAD).await?;
+    Ok(index)
+}
+
+/// Writes down that no later run starts below.
+pub(crate) async fn promise(store: &Store, index: u64) -> Result<(), trellis_storage::Error> {
+    let sql = "INSERT INTO registry_marks (name, value) VALUES ('index', $1)
+               ON CONFLICT (name) DO UPDATE SET value = excluded.value";
+    store.execute(sql, params![i64::try_from(index).unwrap_or(i64::MAX)]).await.map(drop)
+}
+
+/// What operators said in earlier runs.
+pub(crate) async fn overrides(store: &Store, own: &Name) -> Core<Overrides> {
+    let sql = "SELECT kind, name, status, since_unix_ms FROM registry_overrides";
+    let rows: Vec<(String, String, String, i64)> = store.fetch_all(sql, params![]).await?;
+    let mut overrides = Overrides::default();
+    for (kind, name, status, since_unix_ms) in rows {
+        let (about, status) = read(&kind, &name, &status, own).map_err(|cause| {
+            unreadable("registry_overrides", &format!("{kind}, {name}, {status}"), &cause)
+        })?;
+        overrides.set(about, Some(Override { status, since_unix_ms }));
+    }
+    Ok(overrides)
+}
+
+/// Takes back nodes, then instances.
+pub(crate) async fn load(store: &Store, state: &mut State, now: impl Fn() -> Now) -> Core<()> {
+    let sql = "SELECT name, body FROM registry_nodes ORDER BY name";
+    let nodes: Vec<(String, String)> = store.fetch_all(sql, params![]).await?;
+    for (name, text) in nodes {
+        let saved: SavedNode = parse("registry_nodes", &name, &text)?;
+        let restored = state.restore_node(saved, now());
+        restored.map_err(|error| unreadable("registry_nodes", &name, &chain(&error)))?;
+    }
+    let mut after = (String::new(), String::new(), String::new());
+    loop {
+        let sql = "SELECT namespace, node, id, body FROM registry_instances
+                   WHERE (namespace, node, id) > ($1, $2, $3) ORDER BY namespace, node, id LIMIT $4";
+        let (namespace, node, id) = after.clone();
+        let rows: Vec<(String, String, String, String)> =
+            store.fetch_all(sql, params![namespace, node, id, PAGE]).await?;
+        let Some((namespace, node, id, _)) = rows.last() else { return Ok(()) };
+        after = (namespace.clone(), node.clone(), id.clone());
+        for (namespace, node, id, text) in rows {
+            let key = || format!("{namespace}, {node}, {id}");
+            let saved: SavedInstance = parse("registry_instances", &key(), &text)?;
+            let restored = state.restore(saved, now());
+            restored.map_err(|error| unreadable("registry_instances", &key(), &chain(&error)))?;
+        }
+    }
+}
+
+fn parse<T: DeserializeOwned>(table: &str, key: &str, text: &str) -> Core<T> {
+    serde_json::from_str(text).map_err(|error| unreadable(table, key, &error.to_string()))
+}
+
+fn unreadable(table: &str, key: &str, cause: &str) -> Error {
+    let fix = "was it written by a newer version? Delete the row, or run that version";
+    let text = format!("the table {table} has a row ({key}) that cannot be taken back; {fix}");
+    Error::new(codes::STORE_FAILED, text).because(cause.to_owned())
+}
+
+fn read(kind: &str, name: &str, status: &str, own: &Name) -> Result<(About, Status), String> {
+    let parts: Vec<&str> = name.split('/').collect();
+    let namespace = |text: &str| text.parse::<Namespace>().map_err(|e| chain(&e));
+    let about = match (kind, parts.as_slice()) {
+        (INSTANCE, [id]) => About::Instance(InstanceKey {
+            namespace: Namespace::default(),
+            node: own.clone(),
+            id: id.parse().map_err(|e| chain(&e))?,
+        }),
+        (INSTANCE_AT, [space, node, id]) => About::Instance(InstanceKey {
+            namespace: namespace(space)?,
+            node: node.parse().map_err(|e| chain(&e))?,
+            id: id.parse().map_err(|e| chain(&e))?,
+        }),
+        (SERVICE, [name]) => About::Service(ServiceKey::of(name.parse::<Name>().map_err(|e| chain(&e))?)),
+        (SERVICE_AT, [space, name]) => About::Service(ServiceKey {
+            namespace: namespace(space)?,
+            name: name.parse().map_err(|e| chain(&e))?,
+        }),
+        (other, _) => return Err(format!("{other:?} is no kind for {name:?}")),
+    };
+    Ok((about, status.parse()?))
+}
+
+/// Writes changes down, in their order where it matters. All or none; durable once this returns.
+pub(crate) async fn write(store: &Store, rows: Vec<Row>, own: Name) -> Result<(), trellis_storage::Error> {
+    store
+        .write(move |tx| {
+            Box::pin(async move {
+                let (mut come, mut gone) = (Vec::new(), Vec::new());
+                for row in rows {
+                    match row {
+                        Row::Instance(key, body) => come.push((key, body)),
+                        Row::NoInstance(key) => gone.push(key),
+                        other => single(tx, other, &own).await?,
+                    }
+                }
+                instances(tx, &come, &gone).await
+            })
+        })
+        .await
+}
+
+/// A list of instances goes in one statement: as a document, since the number of parameters is part of a statement.
+async fn instances(
+    tx: &mut Tx,
+    come: &[(InstanceKey, String)],
+    gone: &[InstanceKey],
+) -> Result<(), trellis_storage::Error> {
+    let node = |key: &InstanceKey| key.node.as_str().to_ascii_lowercase();
+    if !gone.is_empty() {
+        let list: Vec<_> = gone.iter().map(|key| (&key.namespace, node(key), &key.id)).collect();
+        let sql = match tx.dialect() {
+            Dialect::Sqlite => {
+                "DELETE FROM registry_instances WHERE (namespace, node, id) IN (SELECT
+                   json_extract(value, '$[0]'), json_extract(value, '$[1]'), json_extract(value, '$[2]')
+                 FROM json_each($1))"
+            }
+            Dialect::Postgres => {
+                "DELETE FROM registry_instances WHERE (namespace, node, id) IN (
+                   SELECT c->>0, c->>1, c->>2 FROM json_array_elements($1::json) AS c)"
+            }
+        };
+        tx.execute(sql, params![body(&list)?]).await?;
+    }
+    if !come.is_empty() {
+        let list: Vec<_> =
+            come.iter().map(|(key, body)| (&key.namespace, node(key), &key.id, body)).collect();
+        let sql = match tx.dialect() {
+            Dialect::Sqlite => {
+                "INSERT INTO registry_instances (namespace, node, id, body) SELECT
+                   json_extract(value, '$[0]'), json_extract(value, '$[1]'), json_extract(value, '$[2]'),
+                   json_extract(value, '$[3]') FROM json_each($1) WHERE true
+                 ON CONFLICT (namespace, node, id) DO UPDATE SET body = excluded.body"
+            }
+            Dialect::Postgres => {
+                "INSERT INTO registry_instances (namespace, node, id, body)
+                   SELECT c->>0, c->>1, c->>2, c->>3 FROM json_array_elements($1::json) AS c
+                 ON CONFLICT (namespace, node, id) DO UPDATE SET body = excluded.body"
+            }
+        };
+        tx.execute(sql, params![body(&list)?]).await?;
+    }
+    Ok(())
+}
+
+async fn single(tx: &mut Tx, row: Row, own: &Name) -> Result<(), trellis_storage::Error> {
+    let lower = |name: &Name| name.as_str().to_ascii_lowercase();
+    match row {
+        Row::Instance(..) | Row::NoInstance(_) => {}
+        Row::Node(name, body) => {
+            let sql = "INSERT INTO registry_nodes (name, body) VALUES ($1, $2)
+                       ON CONFLICT (name) DO UPDATE SET body = excluded.body";
+            tx.execute(sql, params![lower(&name), body]).await?;
+        }
+        Row::NoNode(name) => {
+            let name = lower(&name);
+            tx.execute("DELETE FROM registry_instances WHERE node = $1", params![&name]).await?;
+            tx.execute("DELETE FROM registry_nodes WHERE name = $1", params![&name]).await?;
+        }
+        Row::Override(about, said) => {
+            let (kind, name) = match &about {
+                About::Instance(key) if key.namespace.is_default() && key.node == *own => {
+                    (INSTANCE, key.id.to_string())
+                }
+                About::Instance(key) => {
+                    (INSTANCE_AT, format!("{}/{}/{}", key.namespace, lower(&key.node), key.id))
+                }
+                About::Service(key) if key.namespace.is_default() => (SERVICE, lower(&key.name)),
+                About::Service(key) => (SERVICE_AT, format!("{}/{}", key.namespace, lower(&key.name))),
+            };
+            if let Some(said) = said {
+                let sql = "INSERT INTO registry_overrides (kind, name, status, since_unix_ms)
+                           VALUES ($1, $2, $3, $4) ON CONFLICT (kind, name)
+                           DO UPDATE SET status = excluded.status, since_unix_ms = excluded.since_unix_ms";
+                tx.execute(sql, params![kind, name, said.status.as_str(), said.since_unix_ms]).await?;
+            } else {
+                let sql = "DELETE FROM registry_overrides WHERE kind = $1 AND name = $2";
+                tx.execute(sql, params![kind, name]).await?;
+            }
+        }
+    }
+    Ok(())
+}
