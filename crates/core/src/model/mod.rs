@@ -5,6 +5,7 @@ mod action;
 mod aggregate;
 mod cluster;
 mod config;
+mod consul;
 mod edge;
 mod gateway;
 mod instances;
@@ -25,6 +26,7 @@ pub use action::{Canary, HeaderEdits, Mirror, Redirect, Respond, Weighted};
 pub use aggregate::{Aggregate, Part};
 pub use cluster::{Balance, Cluster, ClusterEndpoint, EndpointTable, Protocol};
 pub use config::Config;
+pub use consul::Consul;
 pub use edge::{Algorithm, Compression, Cors, Fault, RateLimit};
 pub use gateway::Gateway;
 pub use instances::{AdaptiveConcurrency, HealthCheck, Outlier, SlowStart};
@@ -56,6 +58,8 @@ pub struct AppModel {
     pub registry: Registry,
     /// How much configuration is kept, and what seals its secrets.
     pub config: Config,
+    /// The door that speaks Consul's HTTP API.
+    pub consul: Consul,
     /// The proxies beside the instances, in the phase that has them.
     pub mesh: Mesh,
     /// Addresses outside the registry that routes may lead to, and how to balance over them and over services.
