@@ -25,9 +25,13 @@ const ALLOWED: &[(&str, &[&str])] = &[
         "trellis-proxy",
         &["trellis-core", "trellis-expr", "trellis-net", "trellis-resilience", "trellis-runtime"],
     ),
-    // Doors: translate for capabilities, and are known to nobody but the binary.
+    // Doors: translate for capabilities, even for more than one, and are known to nobody but the binary.
     ("trellis-dns", &["trellis-core", "trellis-net", "trellis-registry", "trellis-runtime"]),
     ("trellis-eureka", &["trellis-core", "trellis-net", "trellis-registry", "trellis-runtime"]),
+    (
+        "trellis-consul",
+        &["trellis-config", "trellis-core", "trellis-net", "trellis-registry", "trellis-runtime"],
+    ),
     // What a service imports: foundation only.
     (
         "trellis-sdk",
@@ -38,6 +42,7 @@ const ALLOWED: &[(&str, &[&str])] = &[
         "trellis",
         &[
             "trellis-config",
+            "trellis-consul",
             "trellis-core",
             "trellis-dns",
             "trellis-eureka",

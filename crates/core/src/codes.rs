@@ -105,6 +105,8 @@ codes! {
     CONFIG_SECRETS = "TRL2015", 503, Us, NO, "The secret cannot be sealed or opened";
     /// The configuration holds as much as it may.
     CONFIG_FULL = "TRL2016", 503, Us, SOON, "The configuration is full";
+    /// A client of Consul asks for what Trellis does not have, or has elsewhere.
+    CONSUL_UNSUPPORTED = "TRL2017", 501, Client, NO, "Consul has it and Trellis does not";
 
     // 3xxx: start-up and configuration, seen on the command line
     /// trellis.toml has mistakes.

@@ -5,6 +5,7 @@ mod action;
 mod aggregate;
 mod cluster;
 mod config;
+mod consul;
 mod dns;
 mod edge;
 mod eureka;
@@ -27,6 +28,7 @@ pub use action::{Canary, HeaderEdits, Mirror, Redirect, Respond, Weighted};
 pub use aggregate::{Aggregate, Part};
 pub use cluster::{Balance, Cluster, ClusterEndpoint, EndpointTable, Protocol};
 pub use config::Config;
+pub use consul::Consul;
 pub use dns::Dns;
 pub use edge::{Algorithm, Compression, Cors, Fault, RateLimit};
 pub use eureka::Eureka;
@@ -64,6 +66,8 @@ pub struct AppModel {
     pub eureka: Eureka,
     /// The door for programs that find services by DNS.
     pub dns: Dns,
+    /// The door that speaks Consul's HTTP API.
+    pub consul: Consul,
     /// The proxies beside the instances, in the phase that has them.
     pub mesh: Mesh,
     /// Addresses outside the registry that routes may lead to, and how to balance over them and over services.

@@ -1,0 +1,38 @@
+//! The door alone, over a registry and a configuration in a folder that is thrown away: for trying clients.
+//!
+//! `cargo run -p trellis-consul --example serve -- 127.0.0.1:8500`
+
+use std::net::SocketAddr;
+
+use tempfile::TempDir;
+use trellis_consul::Options;
+use trellis_runtime::{Shutdown, WallClock};
+use trellis_storage::Store;
+
+#[tokio::main]
+async fn main() -> Result<(), Box<dyn std::error::Error>> {
+    let listen: SocketAddr = std::env::args().nth(1).as_deref().unwrap_or("127.0.0.1:8500").parse()?;
+    let dir = TempDir::new()?;
+    let store = Store::open(trellis_storage::Options::sqlite(&dir.path().join("platform.db"))).await?;
+    let (shutdown, clock) = (Shutdown::new(), WallClock::system());
+    // Only here: whoever tries clients wants to try their commands, too.
+    let options = trellis_registry::Options { commands: true, ..trellis_registry::Options::default() };
+    let (service, registry) = trellis_registry::Service::new(options, store.clone(), clock.clone()).await?;
+    let registry_task = tokio::spawn(service.run(shutdown.clone()));
+    let (service, config) =
+        trellis_config::Service::new(trellis_config::Options::default(), store.clone(), clock).await?;
+    let config_task = tokio::spawn(service.run(shutdown.clone()));
+    let listener = trellis_net::bind("consul", listen).await?;
+    let options = Options { listen: trellis_net::local_address(&listener)?, ..Options::default() };
+    let stop = shutdown.clone();
+    tokio::spawn(async move {
+        if tokio::signal::ctrl_c().await.is_ok() {
+            stop.trigger();
+        }
+    });
+    trellis_consul::serve(listener, options, registry, config, shutdown).await?;
+    registry_task.await??;
+    config_task.await??;
+    store.close().await;
+    Ok(())
+}

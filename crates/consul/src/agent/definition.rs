@@ -1,0 +1,69 @@
+//! What clients say of a service, in either spelling.
+
+use std::collections::BTreeMap;
+
+use serde_json::Value;
+use trellis_registry::{Labels, Lease, Registration, Weights};
+
+use crate::health::name_of;
+use crate::refusal::{Refusal, Reply};
+use crate::request::{Object, Params};
+use crate::wire::write_address;
+
+/// A registration on the own node without its checks, and the checks as they came.
+pub(crate) fn read(mut object: Object, params: &Params) -> Reply<(Registration, Vec<Object>)> {
+    let mesh = "Trellis has a mesh of its own; services are registered without Consul's";
+    object.without(&["Kind", "Proxy", "Connect"], mesh)?;
+    object.without(&["SocketPath", "Ports"], "a service has one address and one port")?;
+    let name = object.first_text(&["Name", "Service"])?;
+    if name.is_empty() {
+        return Err(Refusal::bad("Missing service name"));
+    }
+    let service = name_of(&name)?;
+    let id = match object.text("ID")? {
+        id if id.is_empty() => name,
+        id => id,
+    };
+    let id = id.parse().map_err(|error| Refusal::bad(format!("Invalid service ID {id:?}: {error}")))?;
+    let port = object.number("Port")?.unwrap_or(0);
+    let port = u16::try_from(port).map_err(|_| Refusal::bad(format!("Invalid Port {port}: 0 to 65535")))?;
+    let mut checks = object.objects("Checks")?;
+    if let Some(check) = object.object("Check")? {
+        checks.insert(0, check);
+    }
+    let registration = Registration {
+        namespace: params.namespace()?,
+        tags: object.texts("Tags")?.into_iter().collect(),
+        metadata: object.labels("Meta")?.into(),
+        weights: weights(object.object("Weights")?)?,
+        zone: zone(object.object("Locality")?)?,
+        tagged_addresses: addresses(object.map("TaggedAddresses")?)?,
+        enable_tag_override: object.flag("EnableTagOverride")?,
+        lease: Lease::None,
+        ..Registration::new(id, service, object.text("Address")?, port)
+    };
+    Ok((registration, checks))
+}
+
+fn weights(object: Option<Object>) -> Reply<Weights> {
+    let Some(mut object) = object else { return Ok(Weights::default()) };
+    let passing = object.small("Passing")?.unwrap_or(1);
+    Ok(Weights { passing, warning: object.small("Warning")?.unwrap_or(1) })
+}
+
+fn zone(object: Option<Object>) -> Reply<Option<std::sync::Arc<str>>> {
+    let Some(mut object) = object else { return Ok(None) };
+    let zone = object.text("Zone")?;
+    Ok((!zone.is_empty()).then(|| zone.into()))
+}
+
+fn addresses(map: BTreeMap<String, Value>) -> Reply<Labels> {
+    let one = |(network, value): (String, Value)| {
+        let mut object = Object::new("TaggedAddresses", value)?;
+        let port = object.number("Port")?.unwrap_or(0);
+        let port =
+            u16::try_from(port).map_err(|_| Refusal::bad(format!("Invalid Port {port}: 0 to 65535")))?;
+        Ok((network, write_address(&object.text("Address")?, port)))
+    };
+    Ok(map.into_iter().map(one).collect::<Reply<BTreeMap<_, _>>>()?.into())
+}

@@ -1,0 +1,11 @@
+//! The door over the real registry and configuration, each on a database of its own.
+
+#![expect(clippy::unwrap_used, reason = "a test may fail where it stands")]
+
+mod agent;
+mod blocking;
+mod catalog;
+mod clients;
+mod keys;
+mod refusals;
+mod support;
