@@ -16,6 +16,7 @@
 //! [`MeshClient`], which goes over the network or stays in the process: the caller cannot tell.
 
 mod cache;
+mod config;
 pub mod context;
 mod events;
 pub mod http;
@@ -29,6 +30,7 @@ pub use trellis_runtime as runtime;
 pub use trellis_storage as database;
 
 pub use cache::Cache;
+pub use config::{Config, ConfigOptions, Live};
 pub use events::{Event, EventBus, Subscription};
 pub use mesh::{Call, CallError, HttpClient, MeshClient, ServiceClient};
 pub use module::{Context, Module, Parts, Settings};

@@ -16,7 +16,8 @@ use crate::ports::{self, Ports};
 use crate::{Error, ProcessSpec, launch, sockets};
 
 /// Variables of service managers that are meant for `trellis`, not for its modules.
-const NOT_INHERITED: [&str; 4] = ["LISTEN_FDS", "LISTEN_PID", "LISTEN_FDNAMES", "NOTIFY_SOCKET"];
+const NOT_INHERITED: [&str; 5] =
+    ["LISTEN_FDS", "LISTEN_PID", "LISTEN_FDNAMES", "NOTIFY_SOCKET", "TRELLIS_SECRET_KEYS"];
 
 /// A process that can be started.
 #[derive(Debug)]

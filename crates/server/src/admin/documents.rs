@@ -22,6 +22,7 @@ struct Document;
 pub fn openapi() -> OpenApi {
     let mut whole = Document::openapi();
     whole.merge(trellis_registry::openapi());
+    whole.merge(trellis_config::openapi());
     whole
 }
 

@@ -55,6 +55,7 @@ pub(crate) async fn serve_router(
 /// All of its paths.
 pub fn router(platform: Arc<Platform>) -> Router {
     let registry = trellis_registry::router(platform.services.clone());
+    let config = trellis_config::router(platform.config.clone());
     let traffic = traffic::router(platform.traffic.clone());
     let mesh = mesh::router(platform.mesh.clone());
     let own = Router::new()
@@ -67,7 +68,7 @@ pub fn router(platform: Arc<Platform>) -> Router {
         .route("/readyz", get(status::ready))
         .method_not_allowed_fallback(answer::method_not_allowed)
         .with_state(platform);
-    guarded(own.merge(registry).merge(traffic).merge(mesh))
+    guarded(own.merge(registry).merge(config).merge(traffic).merge(mesh))
 }
 
 /// What holds for every path: who may ask, how much may be sent, and what is said of a path that is not there.

@@ -46,6 +46,8 @@ pub struct Platform {
     pub children: trellis_supervisor::Handle,
     /// Its registry.
     pub services: trellis_registry::Handle,
+    /// Its configuration.
+    pub config: trellis_config::Handle,
     /// Its gateway.
     pub traffic: Traffic,
     /// What its proxies are told.

@@ -9,6 +9,7 @@ use clap_complete::Shell;
 use trellis_core::{InstanceId, Phase, ServiceName, Status};
 
 use super::client::AdminUrl;
+use super::config::args::Config;
 use crate::settings::{Given, Origin, Overrides};
 
 /// Runs an application as a monolith, as microservices or in a mesh: gateway, registry, supervisor and proxies in one
@@ -76,7 +77,7 @@ Examples:
   trellis status
   trellis status --admin http://127.0.0.1:7701")]
     Status(Client),
-    /// Look at the configuration.
+    /// Read, write and follow the configuration of applications, and show the settings of the platform.
     #[command(subcommand)]
     Config(Config),
     /// Take a service or an instance out of traffic, or put it back. Holds until it is taken back, over restarts.
@@ -116,16 +117,6 @@ Examples:
     },
     /// Print the version.
     Version,
-}
-
-#[derive(Debug, Subcommand)]
-pub(crate) enum Config {
-    /// Print every setting, its value and where that came from.
-    #[command(after_help = "\
-Examples:
-  trellis config dump
-  TRELLIS_PHASE=monolith trellis config dump -f shop/trellis.toml --json")]
-    Dump(Source),
 }
 
 #[derive(Debug, Args)]

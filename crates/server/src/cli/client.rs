@@ -31,8 +31,7 @@ impl AdminUrl {
     /// Gets the JSON at `path`.
     pub(crate) async fn get<T: DeserializeOwned>(&self, path: &str) -> Result<T, Error> {
         let answer = self.send(Method::GET, path, None).await?;
-        serde_json::from_slice(&answer)
-            .map_err(|error| self.stranger(format!("{path} is not what this version expects")).because(error))
+        self.read(path, &answer)
     }
 
     /// Sends an order.
@@ -45,21 +44,69 @@ impl AdminUrl {
         &self.authority
     }
 
-    async fn send(&self, method: Method, path: &str, body: Option<&Value>) -> Result<Vec<u8>, Error> {
-        let exchange = self.exchange(method, path, body);
-        let late = || self.silent(format!("no answer within {}", humantime::format_duration(TIMEOUT)));
-        timeout(TIMEOUT, exchange).await.unwrap_or_else(|_| Err(late()))
+    /// Gets the JSON at `path`, which the platform may think about for `wait`.
+    pub(crate) async fn get_after<T: DeserializeOwned>(
+        &self,
+        path: &str,
+        wait: Duration,
+    ) -> Result<T, Error> {
+        let answer = self.send_within(Method::GET, path, None, None, TIMEOUT + wait).await?;
+        self.read(path, &answer)
     }
 
-    async fn exchange(&self, method: Method, path: &str, body: Option<&Value>) -> Result<Vec<u8>, Error> {
+    /// Sends a change with a body of any media type, in somebody's name.
+    pub(crate) async fn change(
+        &self,
+        method: Method,
+        path: &str,
+        body: Option<(&'static str, Vec<u8>)>,
+        actor: Option<&str>,
+    ) -> Result<Value, Error> {
+        let answer = self.send_within(method, path, body, actor, TIMEOUT).await?;
+        self.read(path, &answer)
+    }
+
+    fn read<T: DeserializeOwned>(&self, path: &str, answer: &[u8]) -> Result<T, Error> {
+        serde_json::from_slice(answer)
+            .map_err(|error| self.stranger(format!("{path} is not what this version expects")).because(error))
+    }
+
+    async fn send(&self, method: Method, path: &str, body: Option<&Value>) -> Result<Vec<u8>, Error> {
+        let body = body.map(|body| ("application/json", body.to_string().into_bytes()));
+        self.send_within(method, path, body, None, TIMEOUT).await
+    }
+
+    async fn send_within(
+        &self,
+        method: Method,
+        path: &str,
+        body: Option<(&'static str, Vec<u8>)>,
+        actor: Option<&str>,
+        limit: Duration,
+    ) -> Result<Vec<u8>, Error> {
+        let exchange = self.exchange(method, path, body, actor);
+        let late = || self.silent(format!("no answer within {}", humantime::format_duration(limit)));
+        timeout(limit, exchange).await.unwrap_or_else(|_| Err(late()))
+    }
+
+    async fn exchange(
+        &self,
+        method: Method,
+        path: &str,
+        body: Option<(&'static str, Vec<u8>)>,
+        actor: Option<&str>,
+    ) -> Result<Vec<u8>, Error> {
+        let (media, body) =
+            body.map_or(("application/json", Body::empty()), |(media, bytes)| (media, Body::from(bytes)));
         let pool = Pool::new(Arc::clone(&self.authority), Arc::default());
         let request = Request::builder()
             .method(method)
             .uri(path)
             .header(HOST, &*self.authority)
             .header(ACCEPT, "application/json")
-            .header(CONTENT_TYPE, "application/json")
-            .body(body.map_or_else(Body::empty, |body| Body::from(body.to_string())))
+            .header(CONTENT_TYPE, media)
+            .header("trellis-actor", actor.unwrap_or("anonymous"))
+            .body(body)
             .map_err(|error| {
                 Error::new(codes::INVALID_PARAMETER, format!("{path:?} cannot be asked for")).because(error)
             })?;

@@ -25,7 +25,7 @@ use trellis_core::{Error, codes};
 
 use crate::admin;
 use crate::manifest::schema;
-use args::{Cli, Command, Config};
+use args::{Cli, Command};
 
 /// Runs the command line of this process.
 pub fn main() -> ExitCode {
@@ -56,10 +56,7 @@ fn run(cli: Cli, matches: &ArgMatches) -> Result<ExitCode, Error> {
         Command::Gateway(alone) => return gateway::run(&alone, own, json),
         Command::Proxy(beside) => return proxy::run(beside, json),
         Command::Check { file } => return manifest::check(&file, json),
-        Command::Config(Config::Dump(source)) => {
-            let (_, own) = own.subcommand().unwrap_or(("", own));
-            return config::dump(&source, own, json);
-        }
+        Command::Config(command) => return config::run(command, own, json),
         Command::Services(client) => services::run(&client.admin, json)?,
         Command::Status(client) => status::run(&client.admin, json)?,
         Command::Override { target, status, client } => overrides::run(&client.admin, &target, status, json)?,

@@ -26,10 +26,10 @@ pub(crate) fn run(up: &Up, matches: &ArgMatches, json: bool) -> Result<ExitCode,
     })?;
     #[expect(
         clippy::disallowed_methods,
-        reason = "the outermost layer: the path of programs is an environment variable"
+        reason = "the outermost layer: the path of programs and the keys for secrets are environment variables"
     )]
-    let search_path = std::env::var_os("PATH");
-    let options = Options { manifest, overrides, program, search_path, began };
+    let (search_path, secret_keys) = (std::env::var_os("PATH"), std::env::var("TRELLIS_SECRET_KEYS").ok());
+    let options = Options { manifest, overrides, program, search_path, secret_keys, began };
     process::run(|stop, _| up::run(options, stop, |summary| tell(summary, json)))
 }
 

@@ -1,6 +1,7 @@
 //! `trellis up`: the control role and the gateway role in one process.
 
 mod announce;
+mod configuration;
 mod data_dir;
 mod observer;
 mod processes;
@@ -40,7 +41,6 @@ use processes::Machine;
 use stages::Stage;
 
 /// What the platform is started with.
-#[derive(Debug)]
 pub struct Options {
     /// The application.
     pub manifest: Manifest,
@@ -50,6 +50,8 @@ pub struct Options {
     pub program: PathBuf,
     /// The value of PATH, where bare program names are looked for.
     pub search_path: Option<OsString>,
+    /// Keys for secrets, from the environment; used if `[config] secret_keys` names no file.
+    pub secret_keys: Option<String>,
     /// When the start began.
     pub began: Instant,
 }
@@ -62,7 +64,7 @@ const MARGIN: Duration = Duration::from_secs(5);
 /// Runs the platform until `stop`, or until a part of it fails without which it cannot go on. `announce` is called
 /// once, when every module is ready or is known to have trouble.
 pub async fn run(options: Options, stop: Shutdown, announce: impl FnOnce(&Summary)) -> Result<(), Error> {
-    let Options { manifest, overrides, program, search_path, began } = options;
+    let Options { manifest, overrides, program, search_path, secret_keys, began } = options;
     let model = &manifest.model;
     let clock = WallClock::system();
 
@@ -89,6 +91,12 @@ pub async fn run(options: Options, stop: Shutdown, announce: impl FnOnce(&Summar
     // Build.
     let (registry, services) =
         trellis_registry::Service::new((&model.registry).into(), store.clone(), clock.clone()).await?;
+    let (configuration, config) = trellis_config::Service::new(
+        configuration::options(&manifest, secret_keys.as_deref())?,
+        store.clone(),
+        clock.clone(),
+    )
+    .await?;
     let apps = Apps::default();
     let reporter = Arc::new(Reporter::new(services.clone(), apps.clone(), &processes, &model.app.name));
     let specs = processes.iter().map(|process| process.spec.clone()).collect();
@@ -124,6 +132,7 @@ pub async fn run(options: Options, stop: Shutdown, announce: impl FnOnce(&Summar
         health: HealthChecks::default(),
         children: children.clone(),
         services: services.clone(),
+        config,
         traffic,
         mesh,
         beside: processes
@@ -135,6 +144,7 @@ pub async fn run(options: Options, stop: Shutdown, announce: impl FnOnce(&Summar
     let platform = Arc::new(platform);
 
     // Spawn.
+    base.spawn("config", configuration.run(base.shutdown()));
     base.spawn("registry", registry.run(base.shutdown()));
     base.spawn("admin", admin::serve(admin_socket, platform.clone(), ADMIN_DRAIN, base.shutdown()));
     modules.spawn("supervisor", supervisor.run(modules.shutdown()).map(|end| end.map_err(Error::from)));

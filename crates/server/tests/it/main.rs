@@ -3,6 +3,7 @@
 
 mod admin;
 mod cli;
+mod config;
 mod gateway;
 mod manifest;
 mod mesh;

@@ -6,8 +6,8 @@ use clap::ArgMatches;
 use serde_json::Value;
 use trellis_core::Error;
 
-use super::args::Source;
-use super::{manifest, output};
+use crate::cli::args::Source;
+use crate::cli::{manifest, output};
 use crate::settings::effective;
 
 /// Prints every setting with its source.
