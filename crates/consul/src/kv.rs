@@ -97,11 +97,7 @@ async fn remove(State(door): State<Door>, params: Params, uri: Uri) -> Reply<Ans
     if key.is_empty() {
         return Err(Refusal::bad("Missing key name"));
     }
-    let cas = params.number("cas")?;
-    if cas == Some(0) {
-        return Err(Refusal::bad("A delete with cas needs the index of the key, which is never 0"));
-    }
-    let done = door.config.kv_delete(&key, cas).await?;
+    let done = door.config.kv_delete(&key, params.number("cas")?).await?;
     Ok(Answer::json(&params, &done))
 }
 

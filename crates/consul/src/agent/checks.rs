@@ -56,7 +56,7 @@ pub(super) async fn register(State(door): State<Door>, params: Params, Whole(bod
     let owner = if service.is_empty() {
         CheckOwner::Node(door.node().clone())
     } else {
-        let missing = || Refusal::failed(format!("ServiceID {service:?} does not exist"));
+        let missing = || Refusal::missing(format!("ServiceID {service:?} does not exist"));
         let key = door.own_key(&params, &service).map_err(|_| missing())?;
         door.registry.find(&key).ok_or_else(missing)?;
         CheckOwner::Instance(key)

@@ -4,7 +4,6 @@ use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use axum::extract::{Path, State};
-use serde_json::{Map, Value};
 use trellis_registry::{Registration, Topic};
 
 use super::own::reason;
@@ -13,23 +12,26 @@ use crate::answer::Answer;
 use crate::door::{Door, unknown_service};
 use crate::refusal::{Refusal, Reply};
 use crate::request::{self, Params, Whole};
-use crate::wire::AgentService;
+use crate::wire::{AgentService, NodeService};
 
 pub(super) async fn list(State(door): State<Door>, params: Params) -> Reply<Answer> {
     let (filter, namespace) = (params.filter()?, params.namespace()?);
     let datacenter: Arc<str> = door.options.datacenter.as_str().into();
     let node = door.registry.node(door.node());
     let instances = node.iter().flat_map(|node| &node.instances);
-    let rows = instances
-        .filter(|instance| instance.key.namespace == namespace)
-        .map(|instance| AgentService(instance.clone(), datacenter.clone()));
-    let Some(filter) = filter else {
-        let by_id: BTreeMap<_, _> = rows.map(|row| (row.0.key.id.to_string(), row)).collect();
-        return Ok(Answer::json(&params, &by_id));
-    };
-    let kept = filter.keep(rows).map_err(|error| Refusal::bad(error.to_string()))?;
-    let id = |row: &Value| row["ID"].as_str().unwrap_or_default().to_owned();
-    let by_id: Map<_, _> = kept.into_iter().map(|row| (id(&row), row)).collect();
+    let mut by_id = BTreeMap::new();
+    for instance in instances.filter(|instance| instance.key.namespace == namespace) {
+        // Filters may ask for what is not shown because it is empty.
+        if let Some(filter) = &filter
+            && filter
+                .keep([NodeService(instance.clone())])
+                .map_err(|e| Refusal::bad(e.to_string()))?
+                .is_empty()
+        {
+            continue;
+        }
+        by_id.insert(instance.key.id.to_string(), AgentService(instance.clone(), datacenter.clone()));
+    }
     Ok(Answer::json(&params, &by_id))
 }
 

@@ -44,13 +44,15 @@ const PROXY: Proxy = Proxy { mode: "", mesh_gateway: Empty {}, expose: Empty {} 
 #[derive(Serialize)]
 #[serde(rename_all = "PascalCase")]
 struct Wire<'a> {
-    kind: &'static str,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    kind: Option<&'static str>,
     #[serde(rename = "ID")]
     id: &'a str,
     service: &'a str,
     tags: &'a Tags,
     address: &'a str,
-    tagged_addresses: BTreeMap<&'a str, Address<'a>>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    tagged_addresses: Option<BTreeMap<&'a str, Address<'a>>>,
     meta: &'a Labels,
     port: u16,
     weights: WireWeights,
@@ -61,7 +63,8 @@ struct Wire<'a> {
     proxy: Option<Proxy>,
     #[serde(skip_serializing_if = "Option::is_none")]
     connect: Option<Empty>,
-    peer_name: &'static str,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    peer_name: Option<&'static str>,
     #[serde(skip_serializing_if = "Option::is_none")]
     datacenter: Option<&'a str>,
     #[serde(skip_serializing_if = "Option::is_none")]
@@ -74,12 +77,12 @@ impl<'a> Wire<'a> {
     fn new(instance: &'a Instance) -> Self {
         let definition: &Definition = &instance.definition;
         Self {
-            kind: "",
+            kind: Some(""),
             id: instance.key.id.as_str(),
             service: definition.service.as_str(),
             tags: &definition.tags,
             address: &definition.host,
-            tagged_addresses: read_addresses(&definition.tagged_addresses, definition.port),
+            tagged_addresses: Some(read_addresses(&definition.tagged_addresses, definition.port)),
             meta: &definition.metadata,
             port: definition.port,
             weights: weights(definition.weights),
@@ -87,7 +90,7 @@ impl<'a> Wire<'a> {
             locality: definition.zone.as_deref().map(|zone| Locality { region: "", zone }),
             proxy: Some(PROXY),
             connect: Some(Empty {}),
-            peer_name: "",
+            peer_name: Some(""),
             datacenter: None,
             create_index: Some(instance.create_index),
             modify_index: Some(instance.modify_index),
@@ -108,18 +111,22 @@ impl Serialize for NodeService {
     }
 }
 
-/// An instance as the agent shows it.
+/// An instance as the agent shows it: without what is empty.
 pub(crate) struct AgentService(pub(crate) Arc<Instance>, pub(crate) Arc<str>);
 
 impl Serialize for AgentService {
     fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        let full = Wire::new(&self.0);
         let wire = Wire {
+            kind: None,
+            tagged_addresses: full.tagged_addresses.filter(|addresses| !addresses.is_empty()),
+            peer_name: None,
             proxy: None,
             connect: None,
             create_index: None,
             modify_index: None,
             datacenter: Some(&self.1),
-            ..Wire::new(&self.0)
+            ..full
         };
         wire.serialize(serializer)
     }
