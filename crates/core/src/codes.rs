@@ -105,6 +105,8 @@ codes! {
     CONFIG_SECRETS = "TRL2015", 503, Us, NO, "The secret cannot be sealed or opened";
     /// The configuration holds as much as it may.
     CONFIG_FULL = "TRL2016", 503, Us, SOON, "The configuration is full";
+    /// A secret is not shown to who asks for it.
+    CONFIG_REVEAL = "TRL2019", 403, Client, NO, "Secrets are not shown to this client";
 
     // 3xxx: start-up and configuration, seen on the command line
     /// trellis.toml has mistakes.

@@ -34,7 +34,7 @@ async fn a_kill_loses_no_acknowledged_write() {
         let store = trellis_storage::Store::open(trellis_storage::Options::sqlite(&path)).await.unwrap();
         let clock = trellis_runtime::WallClock::fixed(0);
         let (_service, handle) =
-            trellis_config::Service::new(trellis_config::Options::default(), store.clone(), clock)
+            trellis_config::Service::new(trellis_config::Options::default(), store.clone(), clock, None)
                 .await
                 .unwrap();
         for (writer, number) in last {

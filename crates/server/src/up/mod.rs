@@ -23,6 +23,7 @@ use trellis_proxy::Gateway;
 use trellis_runtime::health::HealthChecks;
 use trellis_runtime::{Shutdown, WallClock};
 use trellis_storage::Store;
+use trellis_storage::members::{self, Members};
 use trellis_supervisor::Supervisor;
 
 pub use announce::{ModuleState, NotReadyModule, ProxyState, Summary};
@@ -89,6 +90,9 @@ pub async fn run(options: Options, stop: Shutdown, announce: impl FnOnce(&Summar
     let processes = processes::plan(model, &data, &machine)?;
     let store = Store::open(store_options(&model.app.store, &data)).await?;
 
+    let place = members::Options::new(model.app.name.as_str(), admin_address.to_string());
+    let (members, member) = Members::join(&store, place).await?;
+
     // Build.
     let (registry, services) =
         trellis_registry::Service::new((&model.registry).into(), store.clone(), clock.clone()).await?;
@@ -96,6 +100,7 @@ pub async fn run(options: Options, stop: Shutdown, announce: impl FnOnce(&Summar
         configuration::options(&manifest, secret_keys.as_deref())?,
         store.clone(),
         clock.clone(),
+        Some(member),
     )
     .await?;
     let apps = Apps::default();
@@ -145,6 +150,7 @@ pub async fn run(options: Options, stop: Shutdown, announce: impl FnOnce(&Summar
     let platform = Arc::new(platform);
 
     // Spawn.
+    base.spawn("members", members.run(base.shutdown()).map(Ok));
     base.spawn("config", configuration.run(base.shutdown()));
     base.spawn("registry", registry.run(base.shutdown()));
     base.spawn("admin", admin::serve(admin_socket, platform.clone(), ADMIN_DRAIN, base.shutdown()));
