@@ -20,7 +20,10 @@ const ALLOWED: &[(&str, &[&str])] = &[
     ("trellis-supervisor", &["trellis-core", "trellis-resilience", "trellis-runtime"]),
     // Capabilities: never import each other.
     ("trellis-registry", &["trellis-core", "trellis-net", "trellis-runtime", "trellis-storage"]),
-    ("trellis-config", &["trellis-core", "trellis-net", "trellis-runtime", "trellis-storage"]),
+    (
+        "trellis-config",
+        &["trellis-core", "trellis-expr", "trellis-net", "trellis-runtime", "trellis-storage"],
+    ),
     (
         "trellis-proxy",
         &["trellis-core", "trellis-expr", "trellis-net", "trellis-resilience", "trellis-runtime"],

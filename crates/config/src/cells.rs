@@ -10,10 +10,11 @@ use trellis_storage::{Error, FromRow, Migration, Row, Store, Tx, params};
 /// The owner of the tables, and the topic in the feed.
 pub(crate) const OWNER: &str = "config";
 
-pub(crate) const MIGRATIONS: &[Migration] = &[Migration {
-    version: 1,
-    name: "cells, versions, audit",
-    sql: "CREATE TABLE config_cells (
+pub(crate) const MIGRATIONS: &[Migration] = &[
+    Migration {
+        version: 1,
+        name: "cells, versions, audit",
+        sql: "CREATE TABLE config_cells (
             kind BIGINT NOT NULL,
             name {{blob}} NOT NULL,
             revision BIGINT NOT NULL,
@@ -40,7 +41,10 @@ pub(crate) const MIGRATIONS: &[Migration] = &[Migration {
             meta TEXT NOT NULL
           );
           CREATE INDEX config_audit_name ON config_audit (name, id);",
-}];
+    },
+    // Signs of life of nodes, before the store knew its members.
+    Migration { version: 2, name: "no nodes", sql: "DELETE FROM config_cells WHERE kind = 6" },
+];
 
 /// What a cell is.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
@@ -55,10 +59,10 @@ pub(crate) enum Kind {
     Item = 4,
     /// A JSON Schema.
     Schema = 5,
-    /// A node of the control plane, written when it shows that it is there.
-    Node = 6,
     /// Up to which revision deletions are forgotten.
     Floor = 7,
+    /// A configuration key that was removed with its history.
+    Purged = 8,
 }
 
 /// One row. A deleted thing stays as a cell that is not live, so that others learn of it.
@@ -78,7 +82,7 @@ pub(crate) struct Cell {
 
 impl Kind {
     fn from_number(number: i64) -> Option<Self> {
-        let all = [Self::Kv, Self::Session, Self::Delay, Self::Item, Self::Schema, Self::Node, Self::Floor];
+        let all = [Self::Kv, Self::Session, Self::Delay, Self::Item, Self::Schema, Self::Floor, Self::Purged];
         all.into_iter().find(|kind| kind.number() == number)
     }
 
@@ -179,9 +183,15 @@ pub(crate) async fn put(tx: &mut Tx, cell: Cell) -> Result<(), Error> {
     tx.execute(sql, row).await.map(drop)
 }
 
+/// Removes a row, so that nothing tells that it was there.
+pub(crate) async fn remove(tx: &mut Tx, kind: Kind, name: &str) -> Result<u64, Error> {
+    let sql = "DELETE FROM config_cells WHERE kind = $1 AND name = $2";
+    tx.execute(sql, params![kind.number(), name.as_bytes()]).await
+}
+
 /// Forgets deletions up to a revision.
 pub(crate) async fn forget(tx: &mut Tx, up_to: u64) -> Result<u64, Error> {
-    let sql = "DELETE FROM config_cells WHERE NOT live AND revision <= $1 AND kind IN (1, 2, 3)";
+    let sql = "DELETE FROM config_cells WHERE NOT live AND revision <= $1 AND kind IN (1, 2, 3, 8)";
     tx.execute(sql, params![number(up_to)]).await
 }
 

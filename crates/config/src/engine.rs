@@ -5,6 +5,7 @@
 //! own, and many changes at once share one reading.
 
 use std::collections::HashMap;
+use std::sync::atomic::AtomicU64;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
@@ -13,8 +14,9 @@ use tokio::sync::{Notify, Semaphore};
 use tokio::time::Instant;
 use tracing::error;
 use trellis_core::error::chain;
+use trellis_net::Answers;
 use trellis_runtime::{Shutdown, WallClock};
-use trellis_storage::{BoxFuture, Dialect, Store, Tx};
+use trellis_storage::{BoxFuture, Dialect, Store, Tx, members};
 
 use crate::cells::{self, Cell, Kind};
 use crate::error::{Error, Result};
@@ -38,8 +40,14 @@ pub(crate) struct Engine {
     pub(crate) closing: Shutdown,
     /// A session ends before the one that the reaper sleeps for.
     pub(crate) earlier: Notify,
-    /// Whether other nodes use the same database.
-    pub(crate) is_shared: bool,
+    /// Who else uses the same database, if anybody may.
+    pub(crate) members: Option<members::Handle>,
+    /// What this node is called in the sessions whose time it counts.
+    pub(crate) node: Arc<str>,
+    /// Answers that are made once for all who follow the same keys.
+    pub(crate) answers: Answers<Arc<str>>,
+    /// How many answers were made, and not taken from those that were there.
+    pub(crate) answers_made: AtomicU64,
     current: ArcSwap<Snapshot>,
     refreshing: tokio::sync::Mutex<()>,
     deadlines: Mutex<Deadlines>,
@@ -72,17 +80,33 @@ impl<T> From<trellis_storage::Error> for Halt<T> {
 const READ_TRIES: u32 = 5;
 
 impl Engine {
-    pub(crate) async fn open(mut options: Options, store: Store, clock: WallClock) -> Result<Self> {
+    pub(crate) async fn open(
+        options: Options,
+        store: Store,
+        clock: WallClock,
+        members: Option<members::Handle>,
+    ) -> Result<Self> {
         store.migrate(cells::OWNER, cells::MIGRATIONS).await?;
-        if options.node.is_empty() {
-            options.node = crate::kv::random_id()?.to_string();
+        if store.head().await? == 0 {
+            // Whoever waits for what is not there yet is told of index 1, since 0 means "now" to Consul's clients. So the
+            // first change has to come after that.
+            store.write_ordered(|tx| Box::pin(async move { tx.announce(cells::OWNER, "*").await })).await?;
         }
+        // A file belongs to one process.
+        let members = members.filter(|_| store.dialect() == Dialect::Postgres);
+        let node = match &members {
+            Some(members) => members.node_id().clone(),
+            None => crate::kv::random_id()?.to_string().into(),
+        };
         let engine = Self {
             topics: Topics::default(),
             waiters: Semaphore::new(options.max_waiters.min(Semaphore::MAX_PERMITS)),
             closing: Shutdown::new(),
             earlier: Notify::new(),
-            is_shared: store.dialect() == Dialect::Postgres,
+            members,
+            node,
+            answers: Answers::default(),
+            answers_made: AtomicU64::new(0),
             current: ArcSwap::default(),
             refreshing: tokio::sync::Mutex::default(),
             deadlines: Mutex::default(),
@@ -92,6 +116,14 @@ impl Engine {
             clock,
         };
         engine.refresh(None).await?;
+        if engine.snapshot().revision == 0 {
+            // Revision 0 asks for everything, so nobody could wait for the first change after it.
+            let first = engine.change(|_, revision| {
+                let cells = vec![Cell::new(Kind::Floor, "", revision, true, &0)];
+                Box::pin(async move { Ok(Outcome { value: (), cells, records: Vec::new() }) })
+            });
+            first.await?;
+        }
         Ok(engine)
     }
 
@@ -228,7 +260,7 @@ impl Engine {
 
     /// Whether this node counts the session's time.
     pub(crate) fn counts(&self, session: &Session) -> bool {
-        !self.is_shared || session.holder == self.options.node
+        self.members.is_none() || *session.holder == *self.node
     }
 
     fn count(&self, cells: &[Cell]) {

@@ -65,6 +65,9 @@ pub enum Error {
     /// There is no key to seal or open secrets with.
     #[error("{0}")]
     Secrets(String),
+    /// Secrets are not shown to who asks.
+    #[error("{0}")]
+    Hidden(String),
     /// There is no room for more.
     #[error("{0}")]
     Full(String),
@@ -97,6 +100,7 @@ impl Error {
             Self::Conflict(_) | Self::Txn(_) | Self::Refused(_) => codes::CONFLICT,
             Self::Schema { .. } => codes::CONFIG_SCHEMA,
             Self::Secrets(_) => codes::CONFIG_SECRETS,
+            Self::Hidden(_) => codes::CONFIG_REVEAL,
             Self::Full(_) => codes::CONFIG_FULL,
             Self::TooManyWaiters(_) => codes::OVERLOADED,
             Self::Stopping => codes::SHUTTING_DOWN,

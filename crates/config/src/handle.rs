@@ -1,6 +1,8 @@
 //! What others do with the configuration: see `kv/facade.rs` and `versioned/facade.rs` for its two faces.
 
+use std::net::IpAddr;
 use std::sync::Arc;
+use std::sync::atomic::Ordering;
 use std::time::Duration;
 
 use crate::cells::Kind;
@@ -35,12 +37,40 @@ impl Handle {
 
     /// Takes in what other nodes have written by now, for reads that must not be older than this call.
     pub async fn sync(&self) -> Result<()> {
-        if self.engine.is_shared { self.engine.refresh(None).await } else { Ok(()) }
+        if self.engine.members.is_some() { self.engine.refresh(None).await } else { Ok(()) }
     }
 
     /// How many requests wait for a change.
     pub fn waiting(&self) -> usize {
         self.engine.options.max_waiters.saturating_sub(self.engine.waiters.available_permits())
+    }
+
+    /// How many sessions with a time to live this node counts the time of.
+    pub fn sessions_counted(&self) -> usize {
+        self.engine.deadlines().len()
+    }
+
+    /// How many answers were made for those who follow keys, since the start. The others got one that was there.
+    pub fn answers_made(&self) -> u64 {
+        self.engine.answers_made.load(Ordering::Relaxed)
+    }
+
+    /// Whether secrets are shown to a client at this address, if it asks. As long as there is no authentication only
+    /// programs on this machine may, and only if the operator allows it.
+    pub fn may_reveal(&self, asked: bool, peer: Option<IpAddr>) -> Result<bool> {
+        let allowed = self.engine.options.allow_reveal;
+        match peer.map(|peer| peer.to_canonical().is_loopback()) {
+            _ if !asked => Ok(false),
+            Some(true) if allowed => Ok(true),
+            Some(true) => Err(Error::Hidden(
+                "secrets are not shown; [config] allow_reveal = true shows them to programs on this machine".into(),
+            )),
+            _ => Err(Error::Hidden(
+                "secrets are shown to programs on the platform's own machine only: ask there, over loopback and \
+                 through no proxy, with [config] allow_reveal = true"
+                    .into(),
+            )),
+        }
     }
 
     /// Looks now and after each change to the topic; `None` when `wait` is over or the service stops.

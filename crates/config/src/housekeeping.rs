@@ -1,10 +1,9 @@
-//! What is done now and then: following other nodes, showing signs of life, forgetting.
+//! What is done now and then: following other nodes, forgetting.
 
-use std::collections::HashMap;
 use std::sync::Arc;
 use std::time::Duration;
 
-use tokio::time::{Instant, sleep};
+use tokio::time::sleep;
 use tracing::{info, warn};
 use trellis_core::error::chain;
 use trellis_storage::{FeedBatch, params};
@@ -12,11 +11,8 @@ use trellis_storage::{FeedBatch, params};
 use crate::cells::{self, Cell, Kind};
 use crate::engine::{Engine, Outcome};
 use crate::error::Result;
-use crate::kv::sessions;
 use crate::kv::tokens::Delay;
 
-/// A node that was silent for so many beats is taken for dead.
-const SILENT_BEATS: u32 = 4;
 /// How long to wait after the database did not answer.
 const PAUSE: Duration = Duration::from_secs(1);
 
@@ -45,54 +41,6 @@ async fn follow_feed(engine: &Arc<Engine>) -> Result<()> {
     }
 }
 
-/// Shows that this node is there, and takes over the sessions of nodes that are not. Nothing to do on a database of
-/// its own.
-pub(crate) async fn beat(engine: &Arc<Engine>) {
-    if !engine.is_shared {
-        return std::future::pending().await;
-    }
-    let mut heard: HashMap<Arc<str>, (u64, Instant)> = HashMap::new();
-    loop {
-        let step = async {
-            let node = engine.options.node.clone();
-            let done = engine.change(move |_, revision| {
-                let cell = Cell::new(Kind::Node, &node, revision, true, &());
-                Box::pin(async move { Ok(Outcome { value: (), cells: vec![cell], records: Vec::new() }) })
-            });
-            done.await?;
-            adopt(engine, &mut heard).await
-        };
-        if let Err(error) = step.await {
-            warn!(error = chain(&error), "this node cannot show that it is there; it is tried again");
-        }
-        sleep(engine.options.beat).await;
-    }
-}
-
-/// Counts the time of sessions whose node is dead from now on. They get their whole time again.
-async fn adopt(engine: &Arc<Engine>, heard: &mut HashMap<Arc<str>, (u64, Instant)>) -> Result<()> {
-    let snapshot = engine.snapshot();
-    let now = Instant::now();
-    for (node, revision) in &snapshot.nodes {
-        let last = heard.entry(node.clone()).or_insert((*revision, now));
-        if last.0 != *revision {
-            *last = (*revision, now);
-        }
-    }
-    for session in snapshot.sessions.values().filter(|session| session.holder != engine.options.node) {
-        // One whose node never showed itself was written just now, or long ago: it is given the same patience.
-        let holder: Arc<str> = session.holder.as_str().into();
-        let (_, since) = *heard.entry(holder).or_insert((0, now));
-        if now.duration_since(since) >= engine.options.beat * SILENT_BEATS {
-            sessions::adopt(engine, session.id).await?;
-        }
-    }
-    heard.retain(|node, _| {
-        snapshot.nodes.contains_key(node) || snapshot.sessions.values().any(|s| *s.holder == **node)
-    });
-    Ok(())
-}
-
 /// Removes lock delays that are over, deletions that are too many, and the oldest of the audit. `before` is the
 /// revision at the last time, up to which deletions may be forgotten: clients that ask regularly have seen them.
 pub(crate) async fn tidy(engine: &Arc<Engine>, before: u64) -> Result<()> {
@@ -119,7 +67,7 @@ pub(crate) async fn tidy(engine: &Arc<Engine>, before: u64) -> Result<()> {
         });
         done.await?;
     }
-    if snapshot.gone > engine.options.max_tombstones && before > snapshot.floor {
+    if snapshot.tombstones() > engine.options.max_tombstones && before > snapshot.floor {
         let done = engine.change(move |tx, revision| {
             Box::pin(async move {
                 let count = cells::forget(tx, before).await?;

@@ -8,6 +8,7 @@
 //! immutable snapshot in memory and never touch the database. A lock is therefore never held twice, whatever crashes,
 //! and its `lock_index` is a fencing token.
 
+mod adoption;
 mod cells;
 mod door;
 mod engine;

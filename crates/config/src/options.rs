@@ -29,11 +29,12 @@ pub struct Options {
     pub max_waiters: usize,
     /// Longest that one request waits for a change; who asks for more gets this.
     pub max_wait: Duration,
-    /// What this node of the control plane is called; unique among those that share a database.
-    pub node: String,
-    /// How often a node that shares its database shows that it is there. One that was silent for four times as long
-    /// is taken for dead, and another counts the time of its sessions.
-    pub beat: Duration,
+    /// Most bytes of answers that are kept for those who follow the same keys; the oldest are dropped.
+    pub max_cached_bytes: usize,
+    /// How often sessions of dead nodes are looked for, beside at once when a node comes or goes.
+    pub adopt_every: Duration,
+    /// Whether secrets are shown to programs on this machine that ask for it.
+    pub allow_reveal: bool,
     /// What seals secrets; without it, none can be written or read.
     pub keys: Keys,
 }
@@ -57,8 +58,9 @@ impl From<&model::Config> for Options {
             max_audit: model.max_audit,
             max_waiters: size(model.max_waiters),
             max_wait: model.max_wait.0,
-            node: "trellis".into(),
-            beat: Duration::from_secs(5),
+            max_cached_bytes: size(model.max_cached_bytes),
+            adopt_every: Duration::from_secs(5),
+            allow_reveal: model.allow_reveal,
             keys: Keys::default(),
         }
     }

@@ -7,8 +7,9 @@ use tokio::time::{Instant, MissedTickBehavior, interval, sleep, sleep_until};
 use tracing::{info, warn};
 use trellis_core::error::chain;
 use trellis_runtime::{Shutdown, WallClock};
-use trellis_storage::Store;
+use trellis_storage::{Store, members};
 
+use crate::adoption;
 use crate::engine::Engine;
 use crate::error::Result;
 use crate::handle::Handle;
@@ -30,8 +31,17 @@ pub struct Service {
 
 impl Service {
     /// Brings the tables up to date and reads what is current. Sessions end only while it [runs](Self::run).
-    pub async fn new(options: Options, store: Store, clock: WallClock) -> Result<(Self, Handle)> {
-        let engine = Arc::new(Engine::open(options, store, clock).await?);
+    ///
+    /// `members` is this process's place among those that share the database: each counts the time of sessions of its
+    /// own, and one takes over those of a member that is gone. Without it, and on SQLite, this process counts the time of
+    /// all, so it must be the only one.
+    pub async fn new(
+        options: Options,
+        store: Store,
+        clock: WallClock,
+        members: Option<members::Handle>,
+    ) -> Result<(Self, Handle)> {
+        let engine = Arc::new(Engine::open(options, store, clock, members).await?);
         Ok((Self { engine: engine.clone() }, Handle::new(engine)))
     }
 
@@ -39,12 +49,7 @@ impl Service {
     pub async fn run(self, shutdown: Shutdown) -> trellis_core::error::Result<()> {
         let engine = &self.engine;
         let work = async {
-            tokio::join!(
-                reap(engine),
-                housekeeping::follow(engine),
-                tidy(engine),
-                housekeeping::beat(engine)
-            );
+            tokio::join!(reap(engine), housekeeping::follow(engine), tidy(engine), adoption::run(engine));
         };
         tokio::select! {
             () = shutdown.triggered() => engine.closing.trigger(),

@@ -20,14 +20,16 @@ pub(crate) struct Snapshot {
     pub(crate) slots: OrdMap<Arc<str>, Arc<Slot>>,
     pub(crate) sessions: OrdMap<SessionId, Arc<Session>>,
     /// The last revision that began or ended a session.
-    pub(crate) sessions_index: u64,
+    sessions_index: u64,
     pub(crate) delays: OrdMap<Arc<str>, Arc<Delay>>,
     pub(crate) items: OrdMap<Arc<str>, Arc<Item>>,
     pub(crate) schemas: OrdMap<Arc<str>, Arc<SchemaView>>,
-    /// Nodes of the control plane, with the revision of their last sign of life.
-    pub(crate) nodes: OrdMap<Arc<str>, u64>,
-    /// How many deleted keys and sessions are remembered.
+    /// Configuration keys that were removed with their history, and when: those who follow them are yet to hear of it.
+    pub(crate) purged: OrdMap<Arc<str>, u64>,
+    /// How many deleted keys of the key-value space are remembered.
     pub(crate) gone: usize,
+    /// How many ended sessions and delays were written down since the last time that deletions were forgotten.
+    pub(crate) ended: usize,
 }
 
 impl Snapshot {
@@ -43,21 +45,26 @@ impl Snapshot {
             }
             Kind::Session => {
                 let (id, session) = Session::of_cell(cell)?;
-                match session {
-                    Some(session) => drop(self.sessions.insert(id, Arc::new(session))),
-                    None => drop(self.sessions.remove(&id)),
+                if let Some(session) = session {
+                    self.sessions.insert(id, Arc::new(session));
+                } else {
+                    self.sessions.remove(&id);
+                    self.ended += 1;
                 }
                 self.sessions_index = self.sessions_index.max(cell.revision);
             }
             Kind::Delay => {
                 let (key, delay) = Delay::of_cell(cell)?;
-                match delay {
-                    Some(delay) => drop(self.delays.insert(key, Arc::new(delay))),
-                    None => drop(self.delays.remove(&key)),
+                if let Some(delay) = delay {
+                    self.delays.insert(key, Arc::new(delay));
+                } else {
+                    self.delays.remove(&key);
+                    self.ended += 1;
                 }
             }
             Kind::Item => {
                 let item = Item::of_cell(cell)?;
+                self.purged.remove(&item.name);
                 self.items.insert(item.name.clone(), Arc::new(item));
             }
             Kind::Schema => {
@@ -68,12 +75,12 @@ impl Snapshot {
                     self.schemas.remove(&name);
                 }
             }
-            Kind::Node => {
+            Kind::Purged => {
                 let name: Arc<str> = cell.name()?.into();
-                if cell.live {
-                    self.nodes.insert(name, cell.revision);
-                } else {
-                    self.nodes.remove(&name);
+                // One transaction may remove a key and write it anew.
+                if self.items.get(&name).is_none_or(|item| item.revision < cell.revision) {
+                    self.items.remove(&name);
+                    self.purged.insert(name, cell.revision);
                 }
             }
             Kind::Floor => {
@@ -83,6 +90,10 @@ impl Snapshot {
                     .filter(|(_, slot)| slot.entry().is_some() || slot.revision() > self.floor)
                     .collect();
                 self.gone = self.slots.values().filter(|slot| slot.entry().is_none()).count();
+                let floor = self.floor;
+                self.purged =
+                    std::mem::take(&mut self.purged).into_iter().filter(|(_, at)| *at > floor).collect();
+                self.ended = 0;
             }
         }
         Ok(())
@@ -109,6 +120,21 @@ impl Snapshot {
     pub(crate) fn prefix_index(&self, prefix: &str) -> u64 {
         let last = self.slots_under(prefix).map(|(_, slot)| slot.revision()).max();
         last.unwrap_or_default().max(self.floor).max(1)
+    }
+
+    /// The index of all sessions.
+    pub(crate) fn sessions_index(&self) -> u64 {
+        self.sessions_index.max(self.floor).max(1)
+    }
+
+    /// How many deletions are remembered, for those who are yet to hear of them.
+    pub(crate) fn tombstones(&self) -> usize {
+        self.gone + self.ended + self.purged.len()
+    }
+
+    /// Configuration keys that were removed with their history, whose name begins so.
+    pub(crate) fn purged_under<'s>(&'s self, prefix: &'s str) -> impl Iterator<Item = (&'s Arc<str>, u64)> {
+        under(&self.purged, prefix).map(|(name, at)| (name, *at))
     }
 
     /// Configuration keys whose name begins so, deleted ones included.

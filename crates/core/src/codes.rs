@@ -107,6 +107,8 @@ codes! {
     CONFIG_FULL = "TRL2016", 503, Us, SOON, "The configuration is full";
     /// A client of Consul asks for what Trellis does not have, or has elsewhere.
     CONSUL_UNSUPPORTED = "TRL2017", 501, Client, NO, "Consul has it and Trellis does not";
+    /// A secret is not shown to who asks for it.
+    CONFIG_REVEAL = "TRL2019", 403, Client, NO, "Secrets are not shown to this client";
 
     // 3xxx: start-up and configuration, seen on the command line
     /// trellis.toml has mistakes.

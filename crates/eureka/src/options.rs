@@ -4,6 +4,7 @@ use std::net::SocketAddr;
 use std::time::Duration;
 
 use trellis_core::model;
+use trellis_net::ServeOptions;
 
 /// Where the door is, and how much it takes.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -18,6 +19,18 @@ pub struct Options {
     pub delta_window: Duration,
     /// What the status page says of where this is.
     pub datacenter: String,
+}
+
+impl Options {
+    /// The bounds of its listener.
+    pub fn limits(&self) -> ServeOptions {
+        // Clients of Eureka ask on short connections, or ask again.
+        ServeOptions {
+            max_connections: self.max_connections,
+            linger: Duration::ZERO,
+            ..ServeOptions::default()
+        }
+    }
 }
 
 impl Default for Options {

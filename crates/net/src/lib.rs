@@ -1,7 +1,9 @@
-//! HTTP over the network: listeners and serving, connections to upstreams, clusters of endpoints, body tools.
+//! HTTP over the network: listeners and serving, connections to upstreams, clusters of endpoints, body tools, answers
+//! that many share.
 //!
 //! Nothing in here knows a capability; the proxy and the SDK are both built on it.
 
+pub mod answers;
 pub mod body;
 pub mod client;
 pub mod cluster;
@@ -21,6 +23,7 @@ mod unread;
 use http::{Request, Response};
 use tower::util::BoxCloneSyncService;
 
+pub use answers::{Answers, Cached};
 pub use client::{Pool, PoolOptions, Received};
 pub use cluster::{Answer, Cluster, ClusterOptions};
 pub use discovery::{RemoteDiscovery, ServiceWatch};

@@ -14,7 +14,6 @@
 //! comes back if it renews in that time; then it is removed. If too many leases of one service end at once they are not
 //! believed for a while ([`ProtectionOptions`]).
 
-mod cache;
 mod door;
 mod error;
 mod handle;
@@ -35,7 +34,6 @@ mod view;
 mod watches;
 mod writer;
 
-pub use cache::Cached;
 pub use door::{openapi, router};
 pub use error::{Error, Fault, Result};
 pub use handle::Handle;
@@ -61,4 +59,5 @@ pub use registration::{
 };
 pub use service::Service;
 pub use stats::Stats;
+pub use trellis_net::Cached;
 pub use view::{InstanceView, OverrideView, ServiceSummary, Target};

@@ -6,9 +6,9 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use tokio::sync::{Notify, Semaphore, watch};
 use tokio::time::Instant;
 use trellis_core::{EndpointSet, EndpointWatch, ServiceName};
+use trellis_net::Answers;
 use trellis_runtime::{Shutdown, WallClock};
 
-use crate::cache::Cache;
 use crate::error::Result;
 use crate::model::names::ServiceKey;
 use crate::model::topic::Topic;
@@ -32,7 +32,7 @@ pub(crate) struct Shared {
     /// The services that have instances, as of the last time that one of them came into traffic or went out of it.
     pub(crate) names: watch::Sender<Arc<BTreeSet<ServiceName>>>,
     pub(crate) counters: Counters,
-    pub(crate) cache: Cache,
+    pub(crate) cache: Answers<Topic>,
     guarded: Mutex<Guarded>,
 }
 
@@ -52,7 +52,7 @@ impl Shared {
             probe_earlier: Notify::new(),
             names: watch::Sender::new(Arc::new(names)),
             counters: Counters::default(),
-            cache: Cache::default(),
+            cache: Answers::default(),
             guarded: Mutex::new(Guarded { state, watches: Watches::default(), topics: Topics::default() }),
             options,
             clock,

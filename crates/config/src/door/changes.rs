@@ -28,6 +28,9 @@ pub(super) struct About {
     reason: Option<String>,
     /// For a rollback: the version to bring back.
     to: Option<u64>,
+    /// For a deletion: remove the key's history, too, so that it counts no longer and cannot be brought back.
+    #[serde(default)]
+    purge: bool,
 }
 
 async fn one(
@@ -68,7 +71,7 @@ pub(super) async fn put(
     one(&handle, key, change, cas, author(&headers, about.reason)).await
 }
 
-/// Delete a key. Its history stays, and a rollback brings it back.
+/// Delete a key. Its history stays, and a rollback brings it back, unless it is purged.
 #[utoipa::path(
     delete, path = "/v1/config/{app}/{env}/keys/{key}", tag = "config", operation_id = "delete_config",
     params(
@@ -87,7 +90,8 @@ pub(super) async fn delete(
     headers: HeaderMap,
 ) -> Reply<Answer<Written>> {
     let cas = expected(&headers, about.cas)?;
-    one(&handle, key, Change::Delete, cas, author(&headers, about.reason)).await
+    let change = if about.purge { Change::Purge } else { Change::Delete };
+    one(&handle, key, change, cas, author(&headers, about.reason)).await
 }
 
 /// Bring back the value of an earlier version, as a new version.
@@ -125,7 +129,7 @@ pub(super) struct CandidateBody {
     #[serde(default = "json_format")]
     #[schema(value_type = String)]
     format: Format,
-    /// Who gets it: `labels`, `share` (0 to 1), or both.
+    /// Who gets it: `labels`, `share` (0 to 1), `when` (CEL over `instance.id` and `labels`); all that are given.
     #[schema(value_type = Object)]
     rule: Rule,
 }

@@ -1,5 +1,8 @@
 //! Strict reading of what clients send: every refusal names the place and says what is right.
 
+use std::convert::Infallible;
+use std::net::IpAddr;
+
 use axum::body::Body;
 use axum::extract::{FromRequestParts, Path};
 use axum::http::HeaderMap;
@@ -8,10 +11,11 @@ use axum::http::request::Parts;
 use bytes::Bytes;
 use serde::de::DeserializeOwned;
 use trellis_core::{Error, ServiceName, codes};
-use trellis_net::body;
+use trellis_net::{PeerAddr, body};
 
 use super::refusal::Refusal;
 use crate::error::Error as Refused;
+use crate::handle::Handle;
 use crate::versioned::{Address, Author, Format, Space};
 
 /// The actor, until there is authentication.
@@ -30,7 +34,13 @@ pub(super) struct Key(pub(super) Address);
 /// The query, with no parameter that is not known.
 pub(super) struct Query<T>(pub(super) T);
 
-fn invalid(text: impl Into<String>) -> Refusal {
+/// The client's address, unless a proxy has passed its request on.
+pub(super) struct Peer(Option<IpAddr>);
+
+/// What proxies add.
+const PASSED_ON: [&str; 4] = ["forwarded", "x-forwarded-for", "x-real-ip", "via"];
+
+pub(super) fn invalid(text: impl Into<String>) -> Refusal {
     Error::new(codes::INVALID_PARAMETER, text.into()).into()
 }
 
@@ -61,6 +71,23 @@ impl<S: Send + Sync> FromRequestParts<S> for Key {
         let path = params.iter().find(|(key, _)| key == "key").map(|(_, value)| value.as_str());
         let key = space.key(path.unwrap_or_default()).map_err(|error| invalid(error.to_string()))?;
         Ok(Self(key))
+    }
+}
+
+impl<S: Send + Sync> FromRequestParts<S> for Peer {
+    type Rejection = Infallible;
+
+    async fn from_request_parts(parts: &mut Parts, _: &S) -> Result<Self, Infallible> {
+        let is_direct = PASSED_ON.iter().all(|name| !parts.headers.contains_key(*name));
+        let peer = parts.extensions.get::<PeerAddr>().filter(|_| is_direct);
+        Ok(Self(peer.map(|PeerAddr(address)| address.ip())))
+    }
+}
+
+impl Peer {
+    /// Whether secrets are shown, if it asks for them.
+    pub(super) fn may_reveal(&self, handle: &Handle, asked: bool) -> Result<bool, Refusal> {
+        Ok(handle.may_reveal(asked, self.0)?)
     }
 }
 

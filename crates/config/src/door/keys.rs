@@ -9,7 +9,7 @@ use axum::response::{IntoResponse, Response};
 use serde::Deserialize;
 use utoipa::IntoParams;
 
-use super::input::{InSpace, Key, Query};
+use super::input::{InSpace, Key, Peer, Query};
 use super::refusal::Reply;
 use super::schema;
 use crate::error::Error;
@@ -28,7 +28,7 @@ pub(super) struct Look {
     instance: Option<String>,
     /// Its labels: `name=value`, separated by commas.
     labels: Option<String>,
-    /// Show secrets.
+    /// Show secrets: only to programs on this machine, and with `[config] allow_reveal = true`.
     #[serde(default)]
     reveal: bool,
     /// Show values in a list.
@@ -64,9 +64,11 @@ pub(super) async fn list(
     State(handle): State<Handle>,
     InSpace(space): InSpace,
     Query(look): Query<Look>,
+    peer: Peer,
 ) -> Reply<Answer<ListView>> {
     let instance = instance(look.instance, look.labels.as_deref())?;
-    Ok(Answer(handle.config_list(&space, &look.prefix, instance.as_ref(), look.values, look.reveal)?))
+    let reveal = peer.may_reveal(&handle, look.reveal)?;
+    Ok(Answer(handle.config_list(&space, &look.prefix, instance.as_ref(), look.values, reveal)?))
 }
 
 /// One key, as an instance gets it.
@@ -87,13 +89,15 @@ pub(super) async fn show(
     State(handle): State<Handle>,
     Key(key): Key,
     Query(look): Query<Look>,
+    peer: Peer,
 ) -> Reply<Response> {
     let instance = instance(look.instance, look.labels.as_deref())?;
+    let reveal = peer.may_reveal(&handle, look.reveal)?;
     if look.raw {
-        let (format, value, version) = handle.config_text(&key, instance.as_ref(), look.reveal)?;
+        let (format, value, version) = handle.config_text(&key, instance.as_ref(), reveal)?;
         let headers = [(CONTENT_TYPE, format.media_type().to_owned()), (ETAG, format!("\"{version}\""))];
         return Ok((headers, value).into_response());
     }
-    let view = handle.config_get(&key, instance.as_ref(), look.reveal)?;
+    let view = handle.config_get(&key, instance.as_ref(), reveal)?;
     Ok(([(ETAG, format!("\"{}\"", view.version))], Answer(view)).into_response())
 }

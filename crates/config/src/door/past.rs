@@ -5,7 +5,7 @@ use axum::extract::State;
 use serde::Deserialize;
 use utoipa::IntoParams;
 
-use super::input::{InSpace, Key, Query};
+use super::input::{InSpace, Key, Peer, Query};
 use super::refusal::Reply;
 use super::schema;
 use crate::handle::Handle;
@@ -21,7 +21,7 @@ pub(super) struct Page {
     /// At most so many, up to 1000.
     #[serde(default = "page")]
     limit: u32,
-    /// Show secrets.
+    /// Show secrets: only to programs on this machine, and with `[config] allow_reveal = true`.
     #[serde(default)]
     reveal: bool,
     /// For the audit: only keys that begin so.
@@ -42,7 +42,7 @@ pub(super) struct Between {
     from: u64,
     /// The later version.
     to: u64,
-    /// Show secrets.
+    /// Show secrets: only to programs on this machine, and with `[config] allow_reveal = true`.
     #[serde(default)]
     reveal: bool,
 }
@@ -63,8 +63,10 @@ pub(super) async fn history(
     State(handle): State<Handle>,
     Key(key): Key,
     Query(page): Query<Page>,
+    peer: Peer,
 ) -> Reply<Answer<Vec<VersionView>>> {
-    Ok(Answer(handle.config_history(&key, page.before, page.limit, page.reveal).await?))
+    let reveal = peer.may_reveal(&handle, page.reveal)?;
+    Ok(Answer(handle.config_history(&key, page.before, page.limit, reveal).await?))
 }
 
 /// What is different between two versions, by JSON pointer and by line.
@@ -83,8 +85,10 @@ pub(super) async fn diff(
     State(handle): State<Handle>,
     Key(key): Key,
     Query(between): Query<Between>,
+    peer: Peer,
 ) -> Reply<Answer<DiffView>> {
-    Ok(Answer(handle.config_diff(&key, between.from, between.to, between.reveal).await?))
+    let reveal = peer.may_reveal(&handle, between.reveal)?;
+    Ok(Answer(handle.config_diff(&key, between.from, between.to, reveal).await?))
 }
 
 /// Who changed what, newest first.

@@ -26,13 +26,22 @@ pub(super) struct Place {
     reason: Option<String>,
 }
 
+/// No parameters at all.
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(super) struct Nothing {}
+
 /// The schemas of an app and environment.
 #[utoipa::path(
     get, path = "/v1/config/{app}/{env}/schemas", tag = "config", operation_id = "list_config_schemas",
     params(("app" = String, Path, description = "The application"), ("env" = String, Path, description = "The environment")),
     responses((status = 200, description = "path, schema, revision", body = [Object])),
 )]
-pub(super) async fn list(State(handle): State<Handle>, InSpace(space): InSpace) -> Answer<Vec<SchemaView>> {
+pub(super) async fn list(
+    State(handle): State<Handle>,
+    InSpace(space): InSpace,
+    Query(Nothing {}): Query<Nothing>,
+) -> Answer<Vec<SchemaView>> {
     Answer(handle.config_schemas(&space))
 }
 

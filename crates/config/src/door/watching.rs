@@ -3,29 +3,31 @@
 use std::convert::Infallible;
 use std::time::Duration;
 
-use axum::Json as Answer;
+use axum::body::Body;
 use axum::extract::State;
-use axum::http::HeaderMap;
-use axum::http::header::ACCEPT;
-use axum::response::sse::{Event, KeepAlive, Sse};
+use axum::http::header::{ACCEPT, CACHE_CONTROL, CONTENT_TYPE};
+use axum::http::{HeaderMap, HeaderName};
 use axum::response::{IntoResponse, Response};
+use bytes::Bytes;
 use futures_util::stream;
 use serde::Deserialize;
 use trellis_core::HumanDuration;
 use utoipa::IntoParams;
 
-use super::input::{InSpace, Query};
+use super::input::{InSpace, Peer, Query, invalid};
 use super::keys::instance;
 use super::refusal::Reply;
 use super::schema;
 use crate::error::Error;
 use crate::handle::Handle;
-use crate::versioned::Watch;
+use crate::versioned::{Form, Watch};
 
 /// How long a request waits if it does not say.
 const DEFAULT_WAIT: Duration = Duration::from_secs(30);
-/// How long one event is waited for; then the stream waits anew, with a sign of life in between.
-const EVENT_WAIT: Duration = Duration::from_mins(1);
+/// How long one event is waited for; then there is a sign of life, and the stream waits anew.
+const EVENT_WAIT: Duration = Duration::from_secs(15);
+/// The last event that a client has seen, and from which it goes on.
+const LAST_EVENT_ID: HeaderName = HeaderName::from_static("last-event-id");
 
 /// What to follow.
 #[derive(Deserialize, IntoParams)]
@@ -45,7 +47,7 @@ pub(super) struct Follow {
     instance: Option<String>,
     /// Its labels: `name=value`, separated by commas.
     labels: Option<String>,
-    /// Show secrets.
+    /// Show secrets: only to programs on this machine, and with `[config] allow_reveal = true`.
     #[serde(default)]
     reveal: bool,
 }
@@ -67,43 +69,41 @@ pub(super) async fn watch(
     State(handle): State<Handle>,
     InSpace(space): InSpace,
     Query(follow): Query<Follow>,
+    peer: Peer,
     headers: HeaderMap,
 ) -> Reply<Response> {
-    let text = |name| headers.get(name).and_then(|value: &axum::http::HeaderValue| value.to_str().ok());
-    let last = text(axum::http::HeaderName::from_static("last-event-id")).and_then(|id| id.parse().ok());
-    let after = last.unwrap_or(follow.revision);
+    let text = |name: HeaderName| headers.get(name).map(|value| value.to_str().unwrap_or_default());
+    let after = match text(LAST_EVENT_ID) {
+        Some(id) => id.parse().map_err(|_| invalid("Last-Event-ID is not the id of an event: a revision"))?,
+        None => follow.revision,
+    };
     let instance = instance(follow.instance, follow.labels.as_deref())?;
-    let mut watch = handle.watch(&space, &follow.prefix, after, instance, follow.reveal)?;
+    let reveal = peer.may_reveal(&handle, follow.reveal)?;
+    let mut watch = handle.watch(&space, &follow.prefix, after, instance, reveal)?;
     if text(ACCEPT).is_some_and(|accept| accept.contains("text/event-stream")) {
-        return Ok(Sse::new(events(watch)).keep_alive(KeepAlive::default()).into_response());
+        let headers = [(CONTENT_TYPE, "text/event-stream"), (CACHE_CONTROL, "no-cache")];
+        return Ok((headers, Body::from_stream(events(watch))).into_response());
     }
     let wait = follow.wait.map_or(DEFAULT_WAIT, Duration::from);
-    Ok(Answer(watch.next(wait).await?).into_response())
+    let told = watch.next_told(wait, Form::Json).await?;
+    Ok(([(CONTENT_TYPE, "application/json")], told.body).into_response())
 }
 
-/// One event for each change, until the service stops or there is no room to wait.
-fn events(watch: Watch) -> impl stream::Stream<Item = Result<Event, Infallible>> {
+/// One event for each change, until the service stops or there is no room to wait. The next one is looked for when the
+/// client has taken the last one, so nothing piles up for who does not read.
+fn events(watch: Watch) -> impl stream::Stream<Item = Result<Bytes, Infallible>> {
     stream::unfold(Some(watch), |watch| async move {
         let mut watch = watch?;
-        loop {
-            match watch.next(EVENT_WAIT).await {
-                Ok(update) if update.items.is_empty() && !update.resync => {
-                    if watch.is_over() {
-                        return None;
-                    }
-                }
-                Ok(update) => {
-                    let kind = if update.resync { "resync" } else { "change" };
-                    let json = serde_json::to_string(&update).unwrap_or_default();
-                    let event = Event::default().event(kind).id(update.revision.to_string()).data(json);
-                    return Some((Ok(event), Some(watch)));
-                }
-                Err(error) => return Some((Ok(refusal(&error)), None)),
-            }
+        match watch.next_told(EVENT_WAIT, Form::Event).await {
+            Ok(told) if told.is_empty && watch.is_over() => None,
+            Ok(told) if told.is_empty => Some((Ok(Bytes::from_static(b":\n\n")), Some(watch))),
+            Ok(told) => Some((Ok(told.body), Some(watch))),
+            Err(error) => Some((Ok(refusal(&error)), None)),
         }
     })
 }
 
-fn refusal(error: &Error) -> Event {
-    Event::default().event("error").data(format!("{error} [{}]", error.code().id))
+fn refusal(error: &Error) -> Bytes {
+    // None of the texts of errors that a watch can have spans lines.
+    format!("event: error\ndata: {} [{}]\n\n", error.to_string().replace('\n', " "), error.code().id).into()
 }

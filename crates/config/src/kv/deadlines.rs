@@ -42,6 +42,11 @@ impl Deadlines {
         self.by_id.contains_key(&id)
     }
 
+    /// How many are counted.
+    pub(crate) fn len(&self) -> usize {
+        self.by_id.len()
+    }
+
     /// When the first of them ends.
     pub(crate) fn next(&self) -> Option<Instant> {
         self.by_time.first().map(|(end, _)| *end)

@@ -17,6 +17,8 @@ use crate::cells::Cell;
 pub(crate) struct Draft {
     /// The revision that the change will have.
     pub(crate) index: u64,
+    /// Deletions up to this revision may be forgotten, and how often those keys had been locked with them.
+    pub(crate) floor: u64,
     pub(crate) slots: BTreeMap<Arc<str>, Slot>,
     pub(crate) sessions: BTreeMap<SessionId, Session>,
     /// Delays that are written down, and whether each still runs.
@@ -39,7 +41,7 @@ impl Draft {
     #[cfg(test)]
     pub(crate) fn clone_at(&self, index: u64) -> Self {
         let (slots, sessions) = (self.slots.clone(), self.sessions.clone());
-        Self { slots, sessions, delays: self.delays.clone(), ..Self::at(index) }
+        Self { slots, sessions, floor: self.floor, delays: self.delays.clone(), ..Self::at(index) }
     }
 
     /// Applies all operations, or none: on errors the draft is to be thrown away.
@@ -147,7 +149,10 @@ impl Draft {
                     }
                     None => {}
                 }
-                Ok(self.write(key, value, flags, locks + 1, Some(session)))
+                // A key that was never locked may have been, in an earlier life that is forgotten. A lock is counted up
+                // by one with each of its revisions at most, so what is above the floor was never given.
+                let last = if locks == 0 { self.floor } else { locks };
+                Ok(self.write(key, value, flags, last + 1, Some(session)))
             }
         }
     }

@@ -100,7 +100,7 @@ impl Handle {
         match topic {
             Topic::Key(key) => snapshot.key_index(key),
             Topic::Prefix(prefix) => snapshot.prefix_index(prefix),
-            Topic::Sessions => snapshot.sessions_index.max(1),
+            Topic::Sessions => snapshot.sessions_index(),
         }
     }
 
@@ -133,7 +133,7 @@ impl Handle {
             return Err(Error::Full(text));
         }
         let id = random_id()?;
-        let holder = engine.options.node.clone();
+        let holder = engine.node.to_string();
         let done = engine.change(move |_, index| {
             let session = Session::new(id, new, index, &holder);
             let mut draft = Draft::at(index);
@@ -169,7 +169,7 @@ impl Handle {
     pub fn session_info(&self, id: SessionId) -> Read<Option<Session>> {
         let snapshot = self.engine().snapshot();
         let value = snapshot.sessions.get(&id).map(|session| (**session).clone());
-        Read { value, index: snapshot.sessions_index.max(1) }
+        Read { value, index: snapshot.sessions_index() }
     }
 
     /// All sessions, or those of one node.
@@ -177,7 +177,7 @@ impl Handle {
         let snapshot = self.engine().snapshot();
         let of_node = snapshot.sessions.values().filter(|s| node.is_none_or(|node| s.node == node));
         let value = of_node.map(|session| (**session).clone()).collect();
-        Read { value, index: snapshot.sessions_index.max(1) }
+        Read { value, index: snapshot.sessions_index() }
     }
 
     /// Ends all sessions that depend on what has gone away: how many there were.

@@ -4,6 +4,7 @@ use std::sync::Arc;
 
 use tokio::time::Instant;
 use trellis_storage::Tx;
+use trellis_storage::members::{self, Member};
 
 use super::draft::Draft;
 use super::session::{Session, SessionId};
@@ -35,8 +36,11 @@ pub(crate) async fn end(engine: &Engine, id: SessionId) -> Result<bool> {
 /// Ends a session whose time is over, if it still is when its turn comes.
 pub(crate) async fn expire(engine: &Arc<Engine>, id: SessionId) -> Result<bool> {
     let judge = engine.clone();
-    let is_over =
-        move |session: &Session| judge.counts(session) && judge.deadlines().is_due(id, Instant::now());
+    // A node that slept through its own end must not end what others have taken over, or are about to.
+    let is_over = move |session: &Session| {
+        let is_live = judge.members.as_ref().is_none_or(members::Handle::is_live);
+        is_live && judge.counts(session) && judge.deadlines().is_due(id, Instant::now())
+    };
     let ended = end_if(engine, id, is_over).await?;
     if !ended && !engine.snapshot().sessions.contains_key(&id) {
         engine.deadlines().stop(id);
@@ -60,7 +64,7 @@ where
 
 /// Counts a session's time on this node from now on; `None` if there is no such session.
 pub(crate) async fn adopt(engine: &Engine, id: SessionId) -> Result<Option<Session>> {
-    let node = engine.options.node.clone();
+    let node = engine.node.to_string();
     let done = engine.change(move |tx, index| {
         Box::pin(async move {
             let mut draft = load(tx, id, index).await?;
@@ -74,6 +78,36 @@ pub(crate) async fn adopt(engine: &Engine, id: SessionId) -> Result<Option<Sessi
             session.modify_index = index;
             let cells = vec![session.to_cell()];
             Ok(Outcome { value: Some(session), cells, records: Vec::new() })
+        })
+    });
+    Ok(done.await?.0)
+}
+
+/// Counts the time of those sessions on this node whose holder is none of the members, if this node is one and the list
+/// of members has this number still; how many.
+pub(crate) async fn adopt_orphans(
+    engine: &Engine,
+    ids: Vec<SessionId>,
+    live: Arc<[Member]>,
+    epoch: u64,
+) -> Result<usize> {
+    let node = engine.node.clone();
+    let done = engine.change(move |tx, index| {
+        Box::pin(async move {
+            tx.require_live(&node, epoch).await?;
+            let mut cells = Vec::new();
+            for id in ids {
+                let Some(cell) = cells::one(tx, Kind::Session, &id.to_string()).await? else { continue };
+                let (_, session) = Session::of_cell(&cell).map_err(unreadable)?;
+                // A client may have renewed it at another node meanwhile, or ended it.
+                let is_orphan =
+                    |session: &Session| !live.iter().any(|member| *member.node_id == *session.holder);
+                let Some(mut session) = session.filter(is_orphan) else { continue };
+                session.holder = node.to_string();
+                session.modify_index = index;
+                cells.push(session.to_cell());
+            }
+            Ok(Outcome { value: cells.len(), cells, records: Vec::new() })
         })
     });
     Ok(done.await?.0)

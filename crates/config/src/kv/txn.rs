@@ -87,6 +87,9 @@ async fn load(engine: &Engine, tx: &mut Tx, ops: &[TxnOp], index: u64) -> Result
             draft.slots.insert(key, slot);
         }
         let TxnOp::Lock { key, session: id, .. } = op else { continue };
+        if let Some(cell) = cells::one(tx, Kind::Floor, "").await? {
+            draft.floor = cell.meta().map_err(unreadable)?;
+        }
         if let Some(cell) = cells::one(tx, Kind::Session, &id.to_string()).await?
             && let (id, Some(session)) = Session::of_cell(&cell).map_err(unreadable)?
         {

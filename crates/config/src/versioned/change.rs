@@ -46,6 +46,8 @@ pub enum Change {
     },
     /// No value any more.
     Delete,
+    /// No value, no version and no history any more. Only the audit tells that there was one.
+    Purge,
     /// The value of an earlier version.
     Rollback {
         /// The version.
@@ -108,18 +110,45 @@ impl Format {
     pub(crate) fn check(self, value: &[u8]) -> Result<()> {
         if self == Self::Json {
             let read = serde_json::from_slice::<serde::de::IgnoredAny>(value);
-            return read.map(drop).map_err(|error| {
+            read.map_err(|error| {
                 // The message of the parser has no part of the text in it but names of its own.
                 Error::invalid(
                     "/value",
                     format!("the value is not JSON: line {} column {}", error.line(), error.column()),
                 )
-            });
+            })?;
+            if depth(value) > MAX_DEPTH {
+                return Err(Error::invalid(
+                    "/value",
+                    format!("the value is nested deeper than {MAX_DEPTH} levels"),
+                ));
+            }
+            return Ok(());
         }
         std::str::from_utf8(value)
             .map(drop)
             .map_err(|_| Error::invalid("/value", "the value is not UTF-8 text"))
     }
+}
+
+/// Values nested deeper could not be read by all who get them: parsers have limits, and answers go around the value.
+const MAX_DEPTH: usize = 64;
+
+/// How deep lists and objects are nested in a text that is JSON.
+fn depth(json: &[u8]) -> usize {
+    let (mut depth, mut deepest, mut in_text, mut is_escaped) = (0_usize, 0, false, false);
+    for byte in json {
+        match byte {
+            _ if is_escaped => is_escaped = false,
+            b'\\' if in_text => is_escaped = true,
+            b'"' => in_text = !in_text,
+            b'[' | b'{' if !in_text => depth += 1,
+            b']' | b'}' if !in_text => depth = depth.saturating_sub(1),
+            _ => {}
+        }
+        deepest = deepest.max(depth);
+    }
+    deepest
 }
 
 /// The key after the change and what is written down of it; `None` if nothing changes.
@@ -167,6 +196,13 @@ pub(crate) fn apply(
             new.candidate = None;
             ("delete", None)
         }
+        Change::Purge => {
+            if old.is_none() {
+                return Ok(None);
+            }
+            (new.version, new.secret, new.content, new.candidate) = (0, false, None, None);
+            ("purge", None)
+        }
         Change::Rollback { .. } => {
             let (format, plain, secret) = around.earlier.clone().ok_or_else(missing)?;
             // What was secret does not become public by coming back.
@@ -196,7 +232,7 @@ pub(crate) fn apply(
     };
     let record = Record {
         name: around.name.to_owned(),
-        version,
+        version: new.version,
         revision: around.revision,
         entry: Entry {
             action: action.into(),
@@ -225,4 +261,23 @@ fn same(new: &Item, old: Option<&Item>, format: Format, value: &Bytes, around: &
 
 fn no_candidate(path: &str) -> Error {
     Error::Conflict(format!("{path} has no candidate"))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn depth_is_that_of_lists_and_objects_and_not_of_texts() {
+        for (text, wanted) in
+            [("1", 0), ("[]", 1), (r#"{"a": [1, {"b": 2}]}"#, 3), (r#"["[[[", "\\\"[[", []]"#, 2)]
+        {
+            assert_eq!(depth(text.as_bytes()), wanted, "{text}");
+        }
+        assert!(Format::Json.check("[".repeat(64).as_bytes()).is_err(), "it does not end");
+        for (levels, is_right) in [(64, true), (65, false)] {
+            let text = format!("{}{}", "[".repeat(levels), "]".repeat(levels));
+            assert_eq!(Format::Json.check(text.as_bytes()).is_ok(), is_right);
+        }
+    }
 }

@@ -6,9 +6,10 @@ use serde::{Deserialize, Serialize};
 use sha2::{Digest, Sha256};
 use trellis_core::Share;
 
+use super::condition::Condition;
 use crate::error::{Error, Result};
 
-/// Who gets the candidate. Both conditions have to hold if both are given.
+/// Who gets the candidate. All conditions that are given have to hold.
 #[derive(Debug, Clone, PartialEq, Eq, Default, Serialize, Deserialize)]
 #[serde(deny_unknown_fields, default)]
 pub struct Rule {
@@ -18,6 +19,9 @@ pub struct Rule {
     /// This share of all instances, chosen by their ids: the same ones each time, and more of them with a larger share.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub share: Option<Share>,
+    /// Instances for which this holds: CEL over `instance.id` and `labels`.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub when: Option<Condition>,
 }
 
 /// An instance that asks for its configuration.
@@ -31,20 +35,22 @@ pub struct Instance {
 
 impl Rule {
     pub(crate) fn check(&self) -> Result<()> {
-        if self.labels.is_empty() && self.share.is_none() {
-            let text = "say who gets the candidate: labels, a share, or both";
+        if self.labels.is_empty() && self.share.is_none() && self.when.is_none() {
+            let text = "say who gets the candidate: labels, a share, a condition (when), or several of them";
             return Err(Error::invalid("/rule", text));
         }
         if self.labels.len() > 16 || self.labels.iter().any(|(k, v)| k.len() + v.len() > 512) {
             return Err(Error::invalid("/rule/labels", "at most 16 labels of at most 512 bytes"));
         }
-        Ok(())
+        self.when.as_ref().map_or(Ok(()), Condition::check)
     }
 
     /// Whether this instance gets the candidate of the key.
     pub fn includes(&self, key: &str, instance: &Instance) -> bool {
         let labelled = self.labels.iter().all(|(name, value)| instance.labels.get(name) == Some(value));
-        labelled && self.share.is_none_or(|share| share.includes(draw(key, &instance.id)))
+        labelled
+            && self.share.is_none_or(|share| share.includes(draw(key, &instance.id)))
+            && self.when.as_ref().is_none_or(|when| when.holds(instance))
     }
 }
 
@@ -77,7 +83,7 @@ mod tests {
 
     #[test]
     fn labels_choose() {
-        let rule = Rule { labels: [("zone".into(), "z1".into())].into(), share: None };
+        let rule = Rule { labels: [("zone".into(), "z1".into())].into(), ..Rule::default() };
         assert!(rule.includes("k", &instance(1)) && !rule.includes("k", &instance(2)));
         assert!(Rule::default().check().is_err());
     }

@@ -71,9 +71,9 @@ pub struct AuditView {
     pub revision: u64,
     /// The key, or where the schema is.
     pub key: String,
-    /// What was done.
+    /// What was done: as in the history, `purge`, `set-schema` or `remove-schema`.
     pub action: String,
-    /// The version that it made; absent for schemas.
+    /// The version that it made; absent for schemas, and if the key was purged.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub version: Option<u64>,
     /// Who did it.
@@ -116,6 +116,11 @@ pub(crate) async fn add(tx: &mut Tx, record: Record, keep: u32) -> Result<(), St
     let sql = "INSERT INTO config_audit (revision, name, meta) VALUES ($1, $2, $3)";
     tx.execute(sql, params![number(revision), &name, json(serde_json::to_string(&meta))]).await?;
     Ok(())
+}
+
+/// Forgets all versions of a key.
+pub(crate) async fn purge(tx: &mut Tx, name: &str) -> Result<u64, StoreError> {
+    tx.execute("DELETE FROM config_versions WHERE name = $1", params![name]).await
 }
 
 type VersionRow = (u64, u64, String, Vec<u8>);

@@ -78,6 +78,23 @@ impl ItemView {
     }
 }
 
+impl ItemView {
+    /// A key that was removed with its history.
+    pub(crate) fn purged(name: &str, revision: u64) -> Self {
+        Self {
+            key: path_of(name).to_owned(),
+            version: 0,
+            revision,
+            changed_unix_ms: 0,
+            content_type: None,
+            value: None,
+            secret: false,
+            is_candidate: false,
+            candidate_for: None,
+        }
+    }
+}
+
 /// A value as JSON.
 pub(crate) fn shown(content: &Content, name: &str, reveal: bool, keys: &Keys) -> Result<Box<RawValue>> {
     let raw = |text: &str| serde_json::value::to_raw_value(text).unwrap_or_default();

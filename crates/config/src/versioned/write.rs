@@ -74,12 +74,17 @@ fn check(engine: &Engine, edit: &Edit) -> Result<()> {
     if let Change::Candidate { rule, .. } = &edit.change {
         rule.check()?;
     }
+    if matches!(edit.change, Change::Delete | Change::Purge) {
+        return Ok(());
+    }
     let snapshot = engine.snapshot();
     if snapshot.items.len() >= engine.options.max_keys
         && !snapshot.items.contains_key(edit.address.name().as_str())
     {
         let most = engine.options.max_keys;
-        return Err(Error::Full(format!("{most} keys are kept and no more fit; raise [config] max_keys")));
+        return Err(Error::Full(format!(
+            "{most} keys are kept, deleted ones included, and no more fit; purge some, or raise [config] max_keys"
+        )));
     }
     Ok(())
 }
@@ -93,6 +98,7 @@ async fn decide(
 ) -> Result<Outcome<Vec<Written>>> {
     let mut items: HashMap<String, Option<Item>> = HashMap::new();
     let mut changed: Vec<String> = Vec::new();
+    let mut purged: Vec<String> = Vec::new();
     let mut outcome = Outcome { value: Vec::new(), cells: Vec::new(), records: Vec::new() };
     for edit in edits {
         let name = edit.address.name();
@@ -126,6 +132,19 @@ async fn decide(
             Some((item, record)) => {
                 check_schemas(engine, tx, &edit.address, &item).await?;
                 outcome.value.push(written(&edit.address, Some(&item)));
+                if matches!(edit.change, Change::Purge) {
+                    history::purge(tx, &name).await?;
+                    cells::remove(tx, Kind::Item, &name).await?;
+                    // What was written earlier in this call is no version either; the audit still tells of it.
+                    let written = outcome.records.iter_mut().filter(|written| written.name == name);
+                    written.for_each(|written| written.version = 0);
+                    outcome.records.push(record);
+                    items.insert(name.clone(), None);
+                    if !purged.contains(&name) {
+                        purged.push(name);
+                    }
+                    continue;
+                }
                 outcome.records.push(record);
                 items.insert(name.clone(), Some(item));
                 if !changed.contains(&name) {
@@ -135,7 +154,9 @@ async fn decide(
             None => outcome.value.push(written(&edit.address, old)),
         }
     }
-    outcome.cells = changed.iter().filter_map(|name| items.get(name)?.as_ref()).map(Item::to_cell).collect();
+    let gone = purged.iter().map(|name| Cell::new(Kind::Purged, name, revision, false, &()));
+    let there = changed.iter().filter_map(|name| items.get(name)?.as_ref()).map(Item::to_cell);
+    outcome.cells = gone.chain(there).collect();
     Ok(outcome)
 }
 

@@ -6,12 +6,16 @@ use std::process::{Child, Command, Stdio};
 
 use bytes::Bytes;
 use futures_util::future::join_all;
-use trellis_config::kv::Put;
+use trellis_config::kv::{NewSession, Put};
 use trellis_config::{Options, Service};
 use trellis_runtime::WallClock;
 use trellis_storage::Store;
 
+use crate::support::{Node, options};
+
 const PATH: &str = "CONFIG_CHILD_PATH";
+const URL: &str = "CONFIG_CHILD_URL";
+const NAME: &str = "CONFIG_CHILD_NAME";
 const WRITERS: u64 = 8;
 
 /// Starts a child that counts up one key for each of its writers, and prints each write that is acknowledged.
@@ -36,7 +40,8 @@ pub(crate) fn acknowledged(line: &str) -> Option<(u64, u64)> {
 async fn writes_when_it_is_the_child() {
     let Some(path) = std::env::var_os(PATH) else { return };
     let store = Store::open(trellis_storage::Options::sqlite(Path::new(&path))).await.unwrap();
-    let (_service, handle) = Service::new(Options::default(), store, WallClock::system()).await.unwrap();
+    let (_service, handle) =
+        Service::new(Options::default(), store, WallClock::system(), None).await.unwrap();
     println!();
     let writers = (0..WRITERS).map(|writer| {
         let handle = handle.clone();
@@ -53,4 +58,68 @@ async fn writes_when_it_is_the_child() {
     for writer in join_all(writers).await {
         writer.unwrap();
     }
+}
+
+/// Starts a child that is a node on a shared database, with clients that fight for the lock `lock` with all others.
+pub(crate) fn fighter(url: &str, name: &str) -> Child {
+    Command::new(std::env::current_exe().unwrap())
+        .args(["--exact", "child::fights_when_it_is_the_child", "--nocapture", "--test-threads=1"])
+        .env(URL, url)
+        .env(NAME, name)
+        .stdout(Stdio::piped())
+        .spawn()
+        .unwrap()
+}
+
+/// One moment at which a client of a child held the lock.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) struct Held {
+    /// By a clock that all processes share.
+    pub(crate) nanos: u128,
+    pub(crate) token: u64,
+    pub(crate) session: String,
+}
+
+/// What the child printed of its holding the lock.
+pub(crate) fn held(line: &str) -> Option<Held> {
+    let mut parts = line.strip_prefix("held ")?.split(' ');
+    let (nanos, token) = (parts.next()?.parse().ok()?, parts.next()?.parse().ok()?);
+    Some(Held { nanos, token, session: parts.next()?.to_owned() })
+}
+
+/// Does nothing unless started by [`fighter`]. Its sessions are those of a node of its name.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+#[expect(clippy::disallowed_methods, reason = "a test is an outermost layer")]
+async fn fights_when_it_is_the_child() {
+    let (Ok(url), Ok(name)) = (std::env::var(URL), std::env::var(NAME)) else { return };
+    let node = Node::start(trellis_storage::Options::url(&url).unwrap(), options()).await;
+    println!();
+    let clients = (0..2).map(|_| {
+        let (kv, name) = (node.handle.clone(), name.clone());
+        tokio::spawn(async move {
+            let ttl = Some(trellis_config::kv::MIN_TTL);
+            let new =
+                || NewSession { ttl, lock_delay: std::time::Duration::ZERO, ..NewSession::of_node(&name) };
+            loop {
+                let session = kv.session_create(new()).await.unwrap().id;
+                let put = |put: Put| kv.kv_put("lock", put);
+                while put(Put { acquire: Some(session), ..Put::default() }).await.unwrap() {
+                    let entry = kv.kv_get("lock").value.unwrap();
+                    assert_eq!(entry.session, Some(session), "nobody takes it from its holder");
+                    for _ in 0..5 {
+                        let nanos = std::time::UNIX_EPOCH.elapsed().unwrap().as_nanos();
+                        let line = format!("held {nanos} {} {session}\n", entry.lock_index);
+                        std::io::stdout().write_all(line.as_bytes()).unwrap();
+                        tokio::time::sleep(std::time::Duration::from_millis(2)).await;
+                    }
+                    assert!(put(Put { release: Some(session), ..Put::default() }).await.unwrap());
+                    tokio::task::yield_now().await;
+                }
+                kv.session_destroy(session).await.unwrap();
+                tokio::time::sleep(std::time::Duration::from_millis(2)).await;
+            }
+        })
+    });
+    let ended = join_all(clients).await;
+    assert!(ended.is_empty(), "they fight until they are killed: {ended:?}");
 }

@@ -34,7 +34,7 @@ async fn a_kill_loses_no_acknowledged_write() {
         let store = trellis_storage::Store::open(trellis_storage::Options::sqlite(&path)).await.unwrap();
         let clock = trellis_runtime::WallClock::fixed(0);
         let (_service, handle) =
-            trellis_config::Service::new(trellis_config::Options::default(), store.clone(), clock)
+            trellis_config::Service::new(trellis_config::Options::default(), store.clone(), clock, None)
                 .await
                 .unwrap();
         for (writer, number) in last {
@@ -62,7 +62,12 @@ async fn a_full_disk_is_an_error_and_nothing_is_lost() {
         .unwrap();
     let large = format!("\"{}\"", "x".repeat(200_000));
     let error = handle.config_apply(vec![set("b", &large)], author()).await.unwrap_err();
-    assert!(matches!(error, trellis_config::Error::Store(_)), "{error:?}");
+    let full = |text: &str| text.contains("full");
+    assert!(
+        matches!(&error, trellis_config::Error::Store(trellis_storage::Error::Unavailable(text)) if full(text)),
+        "{error:?}"
+    );
+    assert_eq!(error.code().id, "TRL4001");
     assert!(handle.config_list(&crate::support::space(), "", None, true, false).unwrap().items.len() == 1);
     node.stop().await;
     let node = db.start().await;

@@ -2,8 +2,11 @@
 
 #![expect(clippy::unwrap_used, reason = "a test that cannot go on panics")]
 
+mod adoption;
 mod child;
 mod conformance;
 mod crash;
+mod door;
 mod locks;
 mod support;
+mod tidy;

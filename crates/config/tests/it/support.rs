@@ -9,10 +9,14 @@ use trellis_config::{Handle, Options, Service};
 use trellis_core::error::Result as CoreResult;
 use trellis_runtime::{Shutdown, WallClock};
 use trellis_storage::Store;
+use trellis_storage::members::{self, Members};
 use trellis_testkit::Postgres;
 
 /// How long a test waits for what must come.
 pub(crate) const LIMIT: Duration = Duration::from_secs(30);
+
+/// How long a node that died counts as one. Short, and long enough for a busy machine.
+pub(crate) const LEASE: Duration = Duration::from_secs(2);
 
 /// An empty database.
 pub(crate) struct Database {
@@ -45,12 +49,23 @@ impl Database {
     pub(crate) async fn start_with(&self, options: Options) -> Node {
         Node::start(self.options.clone(), options).await
     }
+
+    /// A node that keeps its database as long as it lives.
+    pub(crate) async fn start_kept(self) -> Node {
+        self.start_kept_with(options()).await
+    }
+
+    pub(crate) async fn start_kept_with(self, options: Options) -> Node {
+        let mut node = self.start_with(options).await;
+        node.kept = Some(self);
+        node
+    }
 }
 
 /// Options with a key for secrets and a name of their own.
 pub(crate) fn options() -> Options {
     let key = "one:AQEBAQEBAQEBAQEBAQEBAQEBAQEBAQEBAQEBAQEBAQE=";
-    Options { keys: Keys::parse(key).unwrap(), node: String::new(), ..Options::default() }
+    Options { keys: Keys::parse(key).unwrap(), ..Options::default() }
 }
 
 /// A configuration that runs.
@@ -59,22 +74,29 @@ pub(crate) struct Node {
     pub(crate) store: Store,
     shutdown: Shutdown,
     task: JoinHandle<CoreResult<()>>,
+    members: JoinHandle<()>,
+    kept: Option<Database>,
 }
 
 impl Node {
-    async fn start(database: trellis_storage::Options, options: Options) -> Self {
+    pub(crate) async fn start(database: trellis_storage::Options, options: Options) -> Self {
         let store = Store::open(database).await.unwrap();
         let clock = WallClock::fixed(1_000);
-        let (service, handle) = Service::new(options, store.clone(), clock).await.unwrap();
+        let place = members::Options { ttl: LEASE, ..members::Options::new("test", "") };
+        let (members, member) = Members::join(&store, place).await.unwrap();
+        let (service, handle) = Service::new(options, store.clone(), clock, Some(member)).await.unwrap();
         let shutdown = Shutdown::new();
         let task = tokio::spawn(service.run(shutdown.clone()));
-        Self { handle, store, shutdown, task }
+        let members = tokio::spawn(members.run(shutdown.clone()));
+        Self { handle, store, shutdown, task, members, kept: None }
     }
 
     pub(crate) async fn stop(self) {
         self.shutdown.trigger();
         self.task.await.unwrap().unwrap();
+        self.members.await.unwrap();
         self.store.close().await;
+        drop(self.kept);
     }
 }
 

@@ -35,6 +35,11 @@ pub struct Config {
     pub max_waiters: u32,
     /// Longest that one request waits for a change; who asks for more gets this.
     pub max_wait: HumanDuration,
+    /// Most bytes of answers that are kept for those who follow the same keys.
+    pub max_cached_bytes: u32,
+    /// Whether secrets are shown to programs on this machine that ask for it. Without it nobody gets them, services
+    /// included.
+    pub allow_reveal: bool,
     /// File with the keys that seal secrets, one `id:base64` a line, the newest last. Without it secrets are refused,
     /// unless the environment variable `TRELLIS_SECRET_KEYS` has them.
     #[serde(skip_serializing_if = "Option::is_none")]
@@ -55,6 +60,8 @@ impl Default for Config {
             max_audit: 100_000,
             max_waiters: 10_000,
             max_wait: HumanDuration::from_secs(600),
+            max_cached_bytes: 16 << 20,
+            allow_reveal: false,
             secret_keys: None,
         }
     }

@@ -7,13 +7,11 @@ mod query;
 mod refusal;
 
 use std::sync::Arc;
-use std::time::Duration;
 
 use axum::Router;
 use axum::routing::{MethodRouter, any, get, post, put};
 use tokio::net::TcpListener;
 use trellis_core::Error;
-use trellis_net::ServeOptions;
 use trellis_registry::Handle;
 use trellis_runtime::Shutdown;
 
@@ -58,12 +56,8 @@ pub async fn serve(
     registry: Handle,
     shutdown: Shutdown,
 ) -> Result<(), Error> {
-    let serve = ServeOptions {
-        max_connections: options.max_connections,
-        linger: Duration::ZERO,
-        ..ServeOptions::default()
-    };
-    trellis_net::serve(listener, router(options, registry), serve, shutdown).await
+    let limits = options.limits();
+    trellis_net::serve(listener, router(options, registry), limits, shutdown).await
 }
 
 fn operations() -> Vec<(&'static str, MethodRouter<Door>)> {

@@ -5,9 +5,9 @@ use std::time::Duration;
 
 use bytes::Bytes;
 use tokio::sync::{SemaphorePermit, watch};
+use trellis_net::Cached;
 
 use super::Handle;
-use crate::cache::Cached;
 use crate::error::{Error, Result};
 use crate::model::topic::Topic;
 use crate::state::State;

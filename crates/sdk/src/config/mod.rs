@@ -35,6 +35,9 @@ pub struct ConfigOptions {
     pub instance: String,
     /// Its labels, which decide on candidates by label.
     pub labels: BTreeMap<String, String>,
+    /// Ask for secrets. The platform shows them to programs on its own machine, if its operator allows it with
+    /// `[config] allow_reveal`; otherwise it refuses every answer. Without it there are none among the values.
+    pub secrets: bool,
     /// How long the first answer is waited for.
     pub patience: Duration,
     /// Start with the cache, or without any value, if no answer comes in that time; else starting fails.
@@ -64,6 +67,7 @@ impl ConfigOptions {
             prefix: String::new(),
             instance: instance.into(),
             labels: BTreeMap::new(),
+            secrets: false,
             patience: Duration::from_secs(5),
             start_without: false,
             cache: None,

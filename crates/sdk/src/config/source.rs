@@ -81,6 +81,7 @@ pub(super) struct Source {
     client: HttpClient,
     path: String,
     cache: Option<PathBuf>,
+    secrets: bool,
     values: Arc<Values>,
 }
 
@@ -89,14 +90,15 @@ impl Source {
         let encode = |text: &str| utf8_percent_encode(text, NON_ALPHANUMERIC).to_string();
         let labels: Vec<_> = options.labels.iter().map(|(name, value)| format!("{name}={value}")).collect();
         let path = format!(
-            "/v1/config/{}/{}/watch?reveal=true&prefix={}&instance={}&labels={}",
+            "/v1/config/{}/{}/watch?reveal={}&prefix={}&instance={}&labels={}",
             options.app,
             options.env,
+            options.secrets,
             encode(&options.prefix),
             encode(&options.instance),
             encode(&labels.join(","))
         );
-        Self { client, path, cache: options.cache.clone(), values: Arc::default() }
+        Self { client, path, cache: options.cache.clone(), secrets: options.secrets, values: Arc::default() }
     }
 
     pub(super) fn values(&self) -> Arc<Values> {
@@ -161,12 +163,17 @@ impl Source {
         let path = format!("{}&revision={}&wait={}s", self.path, self.values.revision, WAIT.as_secs());
         let update: Update = self.client.get(&path).timeout(WAIT + MARGIN).fetch().await?;
         if update.items.is_empty() && !update.resync {
+            // What the platform may have forgotten when it is asked again lies before this.
+            if self.values.revision != update.revision {
+                self.values = Arc::new(Values { revision: update.revision, ..(*self.values).clone() });
+            }
             return Ok(false);
         }
         let mut items = if update.resync { BTreeMap::new() } else { self.values.items.clone() };
         for Item { key, content_type, value, secret } in update.items {
             match (content_type, value) {
-                (Some(content_type), Some(value)) => {
+                // Without a right to it there is a mask in its place.
+                (Some(content_type), Some(value)) if self.secrets || !secret => {
                     items.insert(key, Known { content_type, value, secret });
                 }
                 _ => drop(items.remove(&key)),

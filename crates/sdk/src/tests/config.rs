@@ -46,7 +46,8 @@ async fn values_are_live_and_outlive_the_platform() {
     let server =
         tokio::spawn(trellis_net::serve(listener, app, trellis_net::ServeOptions::default(), stop.clone()));
     let folder = tempfile::tempdir().unwrap();
-    let kept = ConfigOptions { cache: Some(folder.path().join("config.json")), ..options(admin) };
+    let kept =
+        ConfigOptions { secrets: true, cache: Some(folder.path().join("config.json")), ..options(admin) };
 
     let config = Config::connect(kept.clone(), shutdown.clone()).await.unwrap();
     let mut max = config.value::<u32>("max").unwrap();

@@ -1,4 +1,4 @@
-//! Who may talk to the admin API while it has no authentication: programs on this machine, and no web page.
+//! Who may talk to the platform's APIs while there is no authentication: programs on this machine, and no web page.
 
 use std::net::IpAddr;
 
@@ -42,7 +42,7 @@ fn check(uri: &Uri, headers: &HeaderMap) -> Result<(), String> {
     for origin in headers.get_all(ORIGIN) {
         let origin = origin.to_str().ok().and_then(|text| text.split_once("://"));
         if !origin.is_some_and(|(_, host)| is_here(host)) {
-            return Err("a web page of another site may not use the admin API".into());
+            return Err("a web page of another site may not use this API".into());
         }
     }
     Ok(())

@@ -20,6 +20,5 @@ pub(super) fn options(manifest: &Manifest, environment: Option<&str>) -> Result<
         }
         None => Keys::parse(environment.unwrap_or_default())?,
     };
-    // Each start is a node of its own.
-    Ok(Options { keys, node: String::new(), ..Options::from(model) })
+    Ok(Options { keys, ..Options::from(model) })
 }

@@ -6,6 +6,7 @@ mod data_dir;
 mod observer;
 mod processes;
 mod role;
+mod sessions;
 mod sidecars;
 mod stages;
 mod standard;
@@ -24,6 +25,7 @@ use trellis_proxy::Gateway;
 use trellis_runtime::health::HealthChecks;
 use trellis_runtime::{Shutdown, WallClock};
 use trellis_storage::Store;
+use trellis_storage::members::{self, Members};
 use trellis_supervisor::Supervisor;
 
 pub use announce::{ModuleState, NotReadyModule, ProxyState, Summary};
@@ -92,6 +94,9 @@ pub async fn run(options: Options, stop: Shutdown, announce: impl FnOnce(&Summar
     let processes = processes::plan(model, &data, &machine)?;
     let store = Store::open(store_options(&model.app.store, &data)).await?;
 
+    let place = members::Options::new(model.app.name.as_str(), admin_address.to_string());
+    let (members, member) = Members::join(&store, place).await?;
+
     // Build.
     let (registry, services) =
         trellis_registry::Service::new((&model.registry).into(), store.clone(), clock.clone()).await?;
@@ -99,6 +104,7 @@ pub async fn run(options: Options, stop: Shutdown, announce: impl FnOnce(&Summar
         configuration::options(&manifest, secret_keys.as_deref())?,
         store.clone(),
         clock.clone(),
+        Some(member),
     )
     .await?;
     let apps = Apps::default();
@@ -152,8 +158,11 @@ pub async fn run(options: Options, stop: Shutdown, announce: impl FnOnce(&Summar
         .serve(model, &services, &platform.config, &platform.clock, &base)
         .await
         .map_err(another_port)?;
+    base.spawn("members", members.run(base.shutdown()).map(Ok));
     base.spawn("config", configuration.run(base.shutdown()));
     base.spawn("registry", registry.run(base.shutdown()));
+    let sessions = sessions::end_with_their_causes(services, platform.config.clone(), base.shutdown());
+    base.spawn("sessions", sessions);
     base.spawn("admin", admin::serve(admin_socket, platform.clone(), ADMIN_DRAIN, base.shutdown()));
     modules.spawn("supervisor", supervisor.run(modules.shutdown()).map(|end| end.map_err(Error::from)));
     front.spawn("gateway", gateway.serve(doors, front.shutdown()));

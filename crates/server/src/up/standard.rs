@@ -10,6 +10,7 @@ use trellis_net::{bind, local_address};
 use trellis_runtime::WallClock;
 
 use super::stages::Stage;
+use crate::admin::guarded;
 
 /// Where these doors are; absent if one is not open.
 #[derive(Debug, Clone, Default, Serialize)]
@@ -63,10 +64,9 @@ impl Sockets {
             let address = local_address(&listener)?;
             let options = trellis_eureka::Options { listen: address, ..(&model.eureka).into() };
             doors.eureka = Some(format!("http://{address}"));
-            stage.spawn(
-                "eureka",
-                trellis_eureka::serve(listener, options, registry.clone(), stage.shutdown()),
-            );
+            let limits = options.limits();
+            let router = guarded(trellis_eureka::router(options, registry.clone()));
+            stage.spawn("eureka", trellis_net::serve(listener, router, limits, stage.shutdown()));
         }
         if model.dns.enabled {
             let (service, handle) =

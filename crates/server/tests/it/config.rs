@@ -9,6 +9,7 @@ use crate::support::{self, Platform, http, stderr, stdout};
 const MANIFEST: &str = r#"
     [config]
     secret_keys = "keys"
+    allow_reveal = true
     [module.web]
     command = ["./web.py"]
 "#;
@@ -68,8 +69,18 @@ fn keys_are_written_read_compared_and_brought_back() {
     let list = ok(&["list", "shop/dev"]);
     assert!(list.contains("orders/limits") && list.contains("***") && !list.contains("hunter2"), "{list}");
     assert!(ok(&["audit", "shop/dev/orders"]).contains("promote"));
+    let when = "instance.id.startsWith('canary-') && labels.zone == 'b'";
+    ok(&["gray", key, "{\"max\":10}", "--when", when]);
+    assert_eq!(ok(&["get", key, "--instance", "canary-1", "--label", "zone=b"]), "{\"max\":10}\n");
+    assert_eq!(ok(&["get", key, "--instance", "web-1", "--label", "zone=b"]), "{\"max\":9}\n");
+    let wrong = run(&["gray", key, "{\"max\":10}", "--when", "host == 'a'"]);
+    assert!(stderr(&wrong).contains("`instance.id` and `labels`"), "{}", stderr(&wrong));
     ok(&["delete", key]);
     assert!(stderr(&run(&["get", key])).contains("TRL2004"));
+    assert!(ok(&["history", key]).contains("delete"));
+    assert_eq!(ok(&["delete", key, "--purge"]), "nothing is left of orders/limits\n");
+    assert!(stderr(&run(&["history", key])).contains("TRL2004"));
+    assert!(ok(&["audit", "shop/dev/orders"]).contains("purge"));
     assert!(stderr(&run(&["get", "shop"])).contains("APP/ENVIRONMENT/KEY"));
     // What an operator writes is there after a restart.
     platform.stop();
@@ -88,4 +99,26 @@ fn keys_are_written_read_compared_and_brought_back() {
         assert_eq!(http::get(&again.admin(path)).status, status, "{path}");
     }
     again.stop();
+}
+
+#[test]
+fn secrets_stay_hidden_unless_the_operator_allows_to_show_them() {
+    let folder = support::folder(&MANIFEST.replace("allow_reveal = true", ""));
+    let platform = start(folder.path());
+    let admin = platform.admin("");
+    std::fs::write(folder.path().join("secret"), "hunter2\n").unwrap();
+    let run = |words: &[&str]| {
+        let args = [&["config"], words, &["--admin", &admin]].concat();
+        support::run(folder.path(), &args)
+    };
+    let set = run(&["set", "shop/dev/pw", "--file", "secret", "--format", "text", "--secret"]);
+    assert!(set.status.success(), "{}", stderr(&set));
+    let shown = run(&["get", "shop/dev/pw", "--reveal"]);
+    let text = stderr(&shown);
+    assert!(
+        !shown.status.success() && text.contains("TRL2019") && text.contains("allow_reveal = true"),
+        "{text}"
+    );
+    assert_eq!(stdout(&run(&["get", "shop/dev/pw"])), "***\n");
+    platform.stop();
 }

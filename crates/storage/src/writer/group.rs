@@ -137,16 +137,22 @@ impl<'g> Group<'g> {
             }
         };
         self.watch.end();
+        let failure = self.tx.take_failure();
         // Work that hid the failure of a statement must not look as if it had succeeded.
-        let own = match (ran, self.tx.take_failure()) {
-            (Ok(true), Some(failure)) => Err(failure),
+        let own = match (ran, &failure) {
+            (Ok(true), Some(failure)) => Err(failure.clone()),
             (ran, _) => ran,
         };
         let keep = matches!(own, Ok(true));
         self.done.push((work, own.map(|_| ())));
         if !keep {
             self.tx.take_back_announced();
-            self.control(TAKE_BACK).await?;
+            // SQLite ends the whole transaction by itself when the disk is full or fails (see
+            // https://www.sqlite.org/lang_transaction.html), and PostgreSQL does when the connection breaks. Then there is
+            // nothing to take back to, the changes of all are gone, and the reason for that is the first error.
+            if let Err(error) = self.control(TAKE_BACK).await {
+                return Err(failure.unwrap_or(error));
+            }
         }
         Ok(keep)
     }

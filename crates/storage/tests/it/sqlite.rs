@@ -175,3 +175,62 @@ async fn an_exclusive_lock_elsewhere_is_named() {
         .unwrap();
     assert_eq!(ids(&holder).await, [1]);
 }
+
+/// SQLite gives up the whole transaction when the disk is full, so all writes of the group are gone, whichever of them it
+/// was that found no room.
+#[tokio::test]
+async fn a_full_disk_is_answered_to_all_that_shared_the_commit() {
+    const WRITES: i64 = 5;
+    for large in 0..WRITES {
+        let db = Database::sqlite();
+        let store = db.store_with_table().await;
+        insert(&store, 100).await.unwrap();
+        // The limit of the connection that writes; SQLite never lowers it below what is there.
+        let limited: i64 = store
+            .write(work(|tx| Box::pin(tx.fetch_one("PRAGMA max_page_count = 1", params![]))))
+            .await
+            .unwrap();
+        assert!(limited > 1);
+        let (begun, first) = tokio::sync::oneshot::channel::<()>();
+        let (release, held) = tokio::sync::oneshot::channel::<()>();
+        let holds = store.write(work(|tx| {
+            Box::pin(async move {
+                begun.send(()).unwrap();
+                held.await.unwrap();
+                tx.execute("INSERT INTO t (id, n) VALUES (99, 0)", params![]).await
+            })
+        }));
+        let others = async {
+            first.await.unwrap();
+            let writes = (0..WRITES).map(|id| {
+                let note = "x".repeat(if id == large { 100_000 } else { 1 });
+                store.execute("INSERT INTO t (id, n, note) VALUES ($1, 0, $2)", params![id, note])
+            });
+            // Polled in order, so all of them wait in the queue when the first one goes on.
+            let release = async { release.send(()).unwrap() };
+            tokio::join!(biased; join_all(writes), release).0
+        };
+        let (holder, others) = tokio::join!(holds, others);
+        let answers: Vec<(i64, Result<u64, Error>)> =
+            std::iter::once((99, holder)).chain((0..WRITES).zip(others)).collect();
+        let mut acknowledged: Vec<i64> = vec![100];
+        for (id, answer) in answers {
+            match answer {
+                Ok(rows) => {
+                    assert_eq!(rows, 1);
+                    acknowledged.push(id);
+                }
+                Err(error) => {
+                    assert!(matches!(&error, Error::Unavailable(text) if text.contains("full")), "{error:?}");
+                    assert_eq!(trellis_core::Error::from(error).code().id, "TRL4001");
+                    assert!(id == 99 || id <= large, "{id} came after the one that found no room");
+                }
+            }
+        }
+        acknowledged.sort_unstable();
+        assert_eq!(ids(&store).await, acknowledged, "what was acknowledged is there, and nothing else");
+        assert!(!acknowledged.contains(&99) && !acknowledged.contains(&large));
+        // The writer goes on with a transaction of its own.
+        insert(&store, 101).await.unwrap();
+    }
+}

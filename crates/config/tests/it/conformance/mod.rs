@@ -42,6 +42,7 @@ conformance! {
         a_candidate_is_for_some
         secrets_are_never_shown_and_never_on_disk
         a_watch_never_misses_the_last_value
+        a_purged_key_makes_room_and_leaves_no_history
     }
 }
 

@@ -21,6 +21,11 @@ pub(super) async fn two_nodes_see_each_other(db: Database) {
     until("and back", || one.handle.revision() >= two.handle.revision()).await;
     assert_eq!(&one.handle.kv_get("k").value.unwrap().value[..], b"two");
     assert!(one.handle.config_list(&space(), "", None, false, false).unwrap().items.is_empty());
+    let key = space().key("a").unwrap();
+    assert_eq!(one.handle.config_history(&key, None, 9, false).await.unwrap().len(), 2);
+    two.handle.config_apply(vec![edit("a", Change::Purge)], author()).await.unwrap();
+    until("a purge, too", || one.handle.revision() >= two.handle.revision()).await;
+    assert!(one.handle.config_history(&key, None, 9, false).await.is_err());
     one.stop().await;
     two.stop().await;
 }

@@ -110,7 +110,8 @@ pub(super) async fn a_candidate_is_for_some(db: Database) {
         let view = handle.config_get(&key, Some(&instance(zone)), false).unwrap();
         (value(&view), view.is_candidate)
     };
-    let rule = Rule { labels: [("zone".into(), "b".into())].into(), share: Some(Share::ALL) };
+    let rule =
+        Rule { labels: [("zone".into(), "b".into())].into(), share: Some(Share::ALL), ..Rule::default() };
     let candidate =
         |text: &'static str, rule| Change::Candidate { format: Format::Json, value: text.into(), rule };
     assert!(apply(handle, edit("flag", candidate("2", rule.clone()))).await.is_err(), "there is nothing yet");
@@ -191,5 +192,47 @@ pub(super) async fn a_watch_never_misses_the_last_value(db: Database) {
     // Another store, or this one set back: the watch begins anew.
     let ahead = handle.watch_once(&space(), "", u64::MAX, wait, None, false).await.unwrap();
     assert!(ahead.resync && ahead.items.len() == 1);
+    node.stop().await;
+}
+
+pub(super) async fn a_purged_key_makes_room_and_leaves_no_history(db: Database) {
+    let few = || trellis_config::Options { max_keys: 2, ..options() };
+    let node = db.start_with(few()).await;
+    let handle = &node.handle;
+    apply(handle, set("a", "\"first\"")).await.unwrap();
+    apply(handle, set("b", "1")).await.unwrap();
+    apply(handle, edit("a", Change::Delete)).await.unwrap();
+    assert!(matches!(apply(handle, set("c", "1")).await, Err(Error::Full(_))), "deleted keys count");
+    assert!(matches!(
+        apply(handle, Edit { cas: Some(9), ..edit("a", Change::Purge) }).await,
+        Err(Error::Stale { .. })
+    ));
+    assert_eq!(apply(handle, edit("a", Change::Purge)).await.unwrap(), 0);
+    assert_eq!(apply(handle, edit("a", Change::Purge)).await.unwrap(), 0, "there is nothing left");
+    let left: i64 = node
+        .store
+        .fetch_one("SELECT count(*) FROM config_versions WHERE name = 'shop/dev/a'", vec![])
+        .await
+        .unwrap();
+    assert_eq!(left, 0);
+    let key = space().key("a").unwrap();
+    assert!(matches!(handle.config_history(&key, None, 9, false).await, Err(Error::NotFound(_))));
+    assert!(matches!(apply(handle, edit("a", Change::Rollback { to: 1 })).await, Err(Error::NotFound(_))));
+    let audit = handle.config_audit(&space(), "a", None, 9).await.unwrap();
+    let actions: Vec<_> = audit.iter().map(|entry| (&*entry.action, &*entry.actor)).collect();
+    assert_eq!(actions, [("purge", "ada"), ("delete", "ada"), ("set", "ada")]);
+    apply(handle, set("c", "1")).await.unwrap();
+    node.stop().await;
+    let node = db.start_with(few()).await;
+    let names: Vec<_> = node.handle.config_list(&space(), "", None, false, false).unwrap().items;
+    assert_eq!(names.iter().map(|item| &*item.key).collect::<Vec<_>>(), ["b", "c"]);
+    // Written, purged and written again in one call: one version, and nothing of the one before.
+    let again = vec![set("b", "\"before\""), edit("b", Change::Purge), set("b", "\"after\"")];
+    node.handle.config_apply(again, author()).await.unwrap();
+    node.stop().await;
+    let node = db.start_with(few()).await;
+    assert_eq!(get(&node.handle, "b"), json!("after"));
+    let history = node.handle.config_history(&space().key("b").unwrap(), None, 9, false).await.unwrap();
+    assert_eq!(history.iter().map(|version| version.version).collect::<Vec<_>>(), [1]);
     node.stop().await;
 }

@@ -44,11 +44,17 @@ Examples:
         #[command(flatten)]
         about: About,
     },
-    /// Delete a key; `rollback` brings it back.
-    #[command(after_help = "Example:\n  trellis config delete shop/dev/orders/limits --cas 4")]
+    /// Delete a key; `rollback` brings it back, unless it is purged.
+    #[command(after_help = "\
+Examples:
+  trellis config delete shop/dev/orders/limits --cas 4
+  trellis config delete shop/dev/orders/limits --purge    # with its history, for ever")]
     Delete {
         #[command(flatten)]
         at: At,
+        /// Remove its history, too: it counts no longer, and cannot be brought back.
+        #[arg(long)]
+        purge: bool,
         #[command(flatten)]
         about: About,
     },
@@ -71,7 +77,7 @@ Examples:
         /// At most so many.
         #[arg(long, default_value_t = 50)]
         limit: u32,
-        /// Show secrets.
+        /// Show secrets: on the platform's own machine, if `[config] allow_reveal = true`.
         #[arg(long)]
         reveal: bool,
     },
@@ -84,7 +90,7 @@ Examples:
         from: u64,
         /// The later version.
         to: u64,
-        /// Show secrets.
+        /// Show secrets: on the platform's own machine, if `[config] allow_reveal = true`.
         #[arg(long)]
         reveal: bool,
     },
@@ -143,6 +149,7 @@ Examples:
 Examples:
   trellis config gray shop/dev/orders/limits '{\"max\": 20}' --share 0.1
   trellis config gray shop/dev/orders/limits '{\"max\": 20}' --label zone=b
+  trellis config gray shop/dev/orders/limits '{\"max\": 20}' --when \"instance.id.startsWith('canary-')\"
   trellis config gray shop/dev/orders/limits --promote
   trellis config gray shop/dev/orders/limits --abort")]
     Gray {
@@ -156,11 +163,14 @@ Examples:
         /// Instances with this label; may be repeated.
         #[arg(long, value_name = "NAME=VALUE")]
         label: Vec<String>,
+        /// Instances for which this CEL condition over `instance.id` and `labels` holds.
+        #[arg(long, value_name = "CEL")]
+        when: Option<String>,
         /// Make the candidate the value for all.
-        #[arg(long, conflicts_with_all = ["value", "file", "share", "label", "abort"])]
+        #[arg(long, conflicts_with_all = ["value", "file", "share", "label", "when", "abort"])]
         promote: bool,
         /// Drop the candidate.
-        #[arg(long, conflicts_with_all = ["value", "file", "share", "label"])]
+        #[arg(long, conflicts_with_all = ["value", "file", "share", "label", "when"])]
         abort: bool,
         #[command(flatten)]
         about: About,
@@ -186,7 +196,7 @@ pub(crate) struct Look {
     /// A label of it; may be repeated.
     #[arg(long, value_name = "NAME=VALUE", requires = "instance")]
     pub(crate) label: Vec<String>,
-    /// Show secrets.
+    /// Show secrets: on the platform's own machine, if `[config] allow_reveal = true`.
     #[arg(long)]
     pub(crate) reveal: bool,
 }

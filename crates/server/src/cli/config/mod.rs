@@ -27,14 +27,15 @@ pub(crate) fn run(command: Config, matches: &ArgMatches, json: bool) -> Result<E
         Config::Watch { at, look } => read::watch(&at, &look, json)?,
         Config::Audit { at, limit } => read::audit(&at, limit, json)?,
         Config::Set { at, value, secret, about } => write::set(&at, &value, secret, &about, json)?,
-        Config::Delete { at, about } => write::delete(&at, &about, json)?,
+        Config::Delete { at, purge, about } => write::delete(&at, purge, &about, json)?,
         Config::Rollback { at, to, about } => write::rollback(&at, to, &about, json)?,
         Config::Schema { at, file, remove, about } => {
             write::schema(&at, file.as_deref(), remove, &about, json)?;
         }
-        Config::Gray { at, value, share, label, promote, abort, about } => {
+        Config::Gray { at, value, share, label, when, promote, abort, about } => {
             let end = if promote { Some(write::End::Promote) } else { abort.then_some(write::End::Abort) };
-            write::gray(&at, &value, share, &label, end, &about, json)?;
+            let who = write::Who { share, labels: &label, when: when.as_deref() };
+            write::gray(&at, &value, &who, end, &about, json)?;
         }
     }
     Ok(ExitCode::SUCCESS)

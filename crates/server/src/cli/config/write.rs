@@ -19,6 +19,14 @@ pub(super) enum End {
     Abort,
 }
 
+/// Who gets a candidate.
+#[derive(Debug)]
+pub(super) struct Who<'a> {
+    pub(super) share: Option<f64>,
+    pub(super) labels: &'a [String],
+    pub(super) when: Option<&'a str>,
+}
+
 /// Longest value that is read; the platform refuses earlier.
 const MAX_INPUT: u64 = 16 << 20;
 
@@ -38,8 +46,9 @@ pub(super) fn set(at: &At, value: &Input, secret: bool, about: &About, json: boo
 }
 
 /// Deletes a key.
-pub(super) fn delete(at: &At, about: &About, json: bool) -> Result<(), Error> {
-    let path = Query::default().about(about).after(&Place::of(at)?.key("keys")?);
+pub(super) fn delete(at: &At, purge: bool, about: &About, json: bool) -> Result<(), Error> {
+    let query = Query::default().about(about).with_some("purge", purge.then_some(true));
+    let path = query.after(&Place::of(at)?.key("keys")?);
     change(at, Method::DELETE, &path, None, about, json)
 }
 
@@ -53,8 +62,7 @@ pub(super) fn rollback(at: &At, to: u64, about: &About, json: bool) -> Result<()
 pub(super) fn gray(
     at: &At,
     value: &Input,
-    share: Option<f64>,
-    labels: &[String],
+    who: &Who<'_>,
     end: Option<End>,
     about: &About,
     json: bool,
@@ -73,11 +81,14 @@ pub(super) fn gray(
         Format::Text => ("text", as_text(&bytes)),
     };
     let mut rule = serde_json::Map::new();
-    if let Some(share) = share {
+    if let Some(share) = who.share {
         rule.insert("share".into(), share.into());
     }
-    if !labels.is_empty() {
-        let pairs = labels.iter().map(|label| {
+    if let Some(when) = who.when {
+        rule.insert("when".into(), when.into());
+    }
+    if !who.labels.is_empty() {
+        let pairs = who.labels.iter().map(|label| {
             let (name, value) = label.split_once('=').unwrap_or((label, ""));
             (name.to_owned(), Json::from(value))
         });
@@ -137,7 +148,11 @@ fn change(
     if json {
         return output::print_json(&answer);
     }
-    output::print(&format!("{} is at version {}\n", text(&answer["key"]), answer["version"]))
+    let key = text(&answer["key"]);
+    output::print(&match &answer["version"] {
+        version if *version == 0 => format!("nothing is left of {key}\n"),
+        version => format!("{key} is at version {version}\n"),
+    })
 }
 
 /// The value and what kind of text it is.

@@ -1,11 +1,10 @@
 //! Answers that many ask for, made once.
 
 use std::collections::{HashMap, VecDeque};
-use std::sync::{Arc, Mutex, OnceLock, PoisonError};
+use std::hash::Hash;
+use std::sync::{Arc, Mutex, MutexGuard, OnceLock, PoisonError};
 
 use bytes::Bytes;
-
-use crate::model::topic::Topic;
 
 /// An answer that all who ask the same share.
 #[derive(Debug, PartialEq, Eq)]
@@ -17,14 +16,12 @@ pub struct Cached {
 }
 
 /// The last answers, by topic and variant. The oldest make room for new ones.
-#[derive(Default)]
-pub(crate) struct Cache(Mutex<Inner>);
+pub struct Answers<T>(Mutex<Inner<T>>);
 
-#[derive(Default)]
-struct Inner {
-    answers: HashMap<Topic, HashMap<Box<str>, Arc<Slot>>>,
+struct Inner<T> {
+    answers: HashMap<T, HashMap<Box<str>, Arc<Slot>>>,
     /// In the order in which they were made, with what they count for.
-    order: VecDeque<(Topic, Box<str>, u64, usize)>,
+    order: VecDeque<(T, Box<str>, u64, usize)>,
     bytes: usize,
 }
 
@@ -36,12 +33,18 @@ struct Slot {
 /// What an answer costs beside its bytes.
 const OVERHEAD: usize = 256;
 
-impl Cache {
-    /// The answer of this index; whether it was there already. Of those who ask at once, one makes it and the others
-    /// wait for it.
-    pub(crate) fn get(
+impl<T> Default for Answers<T> {
+    fn default() -> Self {
+        Self(Mutex::new(Inner { answers: HashMap::new(), order: VecDeque::new(), bytes: 0 }))
+    }
+}
+
+impl<T: Clone + Eq + Hash> Answers<T> {
+    /// The answer of this index, or a newer one; whether it was there already. Of those who ask at once, one makes it
+    /// and the others wait for it. All answers together are kept within `most` bytes.
+    pub fn get(
         &self,
-        topic: &Topic,
+        topic: &T,
         variant: &str,
         index: u64,
         most: usize,
@@ -69,13 +72,13 @@ impl Cache {
         (made.clone(), hit)
     }
 
-    fn lock(&self) -> std::sync::MutexGuard<'_, Inner> {
+    fn lock(&self) -> MutexGuard<'_, Inner<T>> {
         self.0.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
 
-impl Inner {
-    fn count(&mut self, topic: &Topic, variant: &str, made: &Cached, most: usize) {
+impl<T: Clone + Eq + Hash> Inner<T> {
+    fn count(&mut self, topic: &T, variant: &str, made: &Cached, most: usize) {
         let size = made.body.len() + variant.len() + OVERHEAD;
         self.bytes += size;
         self.order.push_back((topic.clone(), variant.into(), made.index, size));
@@ -101,9 +104,9 @@ mod tests {
 
     #[test]
     fn one_answer_for_each_index_and_variant() {
-        let cache = Cache::default();
+        let cache = Answers::default();
         let ask = |variant: &str, index: u64, body: &'static str| {
-            cache.get(&Topic::Nodes, variant, index, 1 << 20, || Bytes::from_static(body.as_bytes()))
+            cache.get(&"nodes", variant, index, 1 << 20, || Bytes::from_static(body.as_bytes()))
         };
         let (first, hit) = ask("json", 3, "a");
         assert!(!hit);
@@ -116,10 +119,10 @@ mod tests {
 
     #[test]
     fn old_answers_make_room() {
-        let cache = Cache::default();
+        let cache = Answers::default();
         for n in 0..10_000 {
             let variant = n.to_string();
-            cache.get(&Topic::Nodes, &variant, 1, 10_000, || Bytes::from_static(b"0123456789"));
+            cache.get(&"nodes", &variant, 1, 10_000, || Bytes::from_static(b"0123456789"));
         }
         let inner = cache.lock();
         assert!(inner.bytes <= 10_000);
