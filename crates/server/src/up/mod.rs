@@ -23,6 +23,7 @@ use trellis_proxy::Gateway;
 use trellis_runtime::health::HealthChecks;
 use trellis_runtime::{Shutdown, WallClock};
 use trellis_storage::Store;
+use trellis_storage::members::Members;
 use trellis_supervisor::Supervisor;
 
 pub use announce::{ModuleState, NotReadyModule, ProxyState, Summary};
@@ -90,8 +91,16 @@ pub async fn run(options: Options, stop: Shutdown, announce: impl FnOnce(&Summar
     let store = Store::open(store_options(&model.app.store, &data)).await?;
 
     // Build.
-    let (registry, services) =
-        trellis_registry::Service::new((&model.registry).into(), store.clone(), clock.clone()).await?;
+    let (membership, members) =
+        Members::join(&store, trellis_storage::members::Options::new(&model.registry.node, &admin_url))
+            .await?;
+    let (registry, services) = trellis_registry::Service::new(
+        (&model.registry).into(),
+        store.clone(),
+        clock.clone(),
+        members.clone(),
+    )
+    .await?;
     let (configuration, config) = trellis_config::Service::new(
         configuration::options(&manifest, secret_keys.as_deref())?,
         store.clone(),
@@ -133,6 +142,7 @@ pub async fn run(options: Options, stop: Shutdown, announce: impl FnOnce(&Summar
         health: HealthChecks::default(),
         children: children.clone(),
         services: services.clone(),
+        members,
         config,
         traffic,
         mesh,
@@ -145,6 +155,7 @@ pub async fn run(options: Options, stop: Shutdown, announce: impl FnOnce(&Summar
     let platform = Arc::new(platform);
 
     // Spawn.
+    base.spawn("members", membership.run(base.shutdown()).map(Ok));
     base.spawn("config", configuration.run(base.shutdown()));
     base.spawn("registry", registry.run(base.shutdown()));
     base.spawn("admin", admin::serve(admin_socket, platform.clone(), ADMIN_DRAIN, base.shutdown()));
