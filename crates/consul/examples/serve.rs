@@ -8,6 +8,7 @@ use tempfile::TempDir;
 use trellis_consul::Options;
 use trellis_runtime::{Shutdown, WallClock};
 use trellis_storage::Store;
+use trellis_storage::members::{self, Members};
 
 #[tokio::main]
 async fn main() -> Result<(), Box<dyn std::error::Error>> {
@@ -17,10 +18,13 @@ async fn main() -> Result<(), Box<dyn std::error::Error>> {
     let (shutdown, clock) = (Shutdown::new(), WallClock::system());
     // Only here: whoever tries clients wants to try their commands, too.
     let options = trellis_registry::Options { commands: true, ..trellis_registry::Options::default() };
-    let (service, registry) = trellis_registry::Service::new(options, store.clone(), clock.clone()).await?;
+    let (_members, member) = Members::join(&store, members::Options::new("trellis", "")).await?;
+    let (service, registry) =
+        trellis_registry::Service::new(options, store.clone(), clock.clone(), member.clone()).await?;
     let registry_task = tokio::spawn(service.run(shutdown.clone()));
     let (service, config) =
-        trellis_config::Service::new(trellis_config::Options::default(), store.clone(), clock).await?;
+        trellis_config::Service::new(trellis_config::Options::default(), store.clone(), clock, Some(member))
+            .await?;
     let config_task = tokio::spawn(service.run(shutdown.clone()));
     let listener = trellis_net::bind("consul", listen).await?;
     let options = Options { listen: trellis_net::local_address(&listener)?, ..Options::default() };

@@ -1,30 +1,51 @@
-//! What many instances cost: `cargo run --release -p trellis-registry --example scale -- 100000`.
+//! What many instances cost: `cargo run --release -p trellis-registry --example scale -- 100000 [write|load PATH]`.
 //!
 //! Registers them durably in a new database, starts again from it, reads, and prints what that took and how much memory
-//! the process holds.
+//! the process holds. `write PATH` only fills that file, `load PATH` only starts from it: then the memory is that of a
+//! process that has never done anything else.
 
 #![expect(clippy::print_stdout, reason = "a program for the terminal")]
 
 use std::error::Error;
+use std::path::Path;
 use std::time::{Duration, Instant};
 
 use trellis_registry::{Handle, Lease, Name, Options, Registration, Service, ServiceKey};
 use trellis_runtime::{Shutdown, WallClock};
-use trellis_storage::Store;
+use trellis_storage::{Store, members};
 
 /// Registrations under way at once.
-const CALLERS: usize = 256;
+const CALLERS: usize = 64;
 const SERVICES: usize = 1_000;
 
 #[tokio::main]
 async fn main() -> Result<(), Box<dyn Error>> {
-    let count: usize = std::env::args().nth(1).map_or(Ok(100_000), |text| text.parse())?;
-    let dir = tempfile::tempdir()?;
-    let database = trellis_storage::Options::sqlite(&dir.path().join("platform.db"));
-    let options = Options { max_instances: count, ..Options::default() };
+    let args: Vec<String> = std::env::args().skip(1).collect();
+    let count: usize = args.first().map_or(Ok(100_000), |text| text.parse())?;
+    match (args.get(1).map(String::as_str), args.get(2)) {
+        (None, _) => {
+            let dir = tempfile::tempdir()?;
+            let path = dir.path().join("platform.db");
+            write(&path, count).await?;
+            load(&path, count).await
+        }
+        (Some("write"), Some(path)) => write(Path::new(path), count).await,
+        (Some("load"), Some(path)) => load(Path::new(path), count).await,
+        _ => Err("after the number comes nothing, `write PATH` or `load PATH`".into()),
+    }
+}
 
-    let store = Store::open(database.clone()).await?;
-    let (service, handle) = Service::new(options.clone(), store.clone(), WallClock::system()).await?;
+/// A registry that runs alone on a file.
+async fn open(path: &Path, count: usize) -> Result<(Store, Service, Handle), Box<dyn Error>> {
+    let store = Store::open(trellis_storage::Options::sqlite(path)).await?;
+    let (_, members) = members::Members::join(&store, members::Options::new("scale", "")).await?;
+    let options = Options { max_instances: count, ..Options::default() };
+    let (service, handle) = Service::new(options, store.clone(), WallClock::system(), members).await?;
+    Ok((store, service, handle))
+}
+
+async fn write(path: &Path, count: usize) -> Result<(), Box<dyn Error>> {
+    let (store, service, handle) = open(path, count).await?;
     let shutdown = Shutdown::new();
     let task = tokio::spawn(service.run(shutdown.clone()));
     let began = Instant::now();
@@ -45,12 +66,13 @@ async fn main() -> Result<(), Box<dyn Error>> {
     shutdown.trigger();
     task.await??;
     store.close().await;
-    drop(handle);
+    Ok(())
+}
 
+async fn load(path: &Path, count: usize) -> Result<(), Box<dyn Error>> {
     let before = resident();
     let began = Instant::now();
-    let store = Store::open(database).await?;
-    let (_service, handle) = Service::new(options, store.clone(), WallClock::system()).await?;
+    let (store, _service, handle) = open(path, count).await?;
     report("loaded", count, began);
     println!("resident after the start: {} KiB (before it {before} KiB)", resident());
     read(&handle, count)?;

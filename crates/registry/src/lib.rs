@@ -16,13 +16,16 @@
 
 mod door;
 mod error;
+mod follow;
 mod handle;
+mod joint;
 mod model;
 mod options;
 mod orders;
 mod policy;
 mod prober;
 mod registration;
+mod rows;
 mod runner;
 mod service;
 mod shared;

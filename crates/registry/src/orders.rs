@@ -11,7 +11,7 @@ use crate::model::check::CheckDefinition;
 use crate::model::names::{CheckKey, CheckOwner, InstanceKey, Name};
 use crate::model::node::NodeRegistration;
 use crate::registration::{Lease, Registration};
-use crate::state::{About, Asker, Changed, Dirty, Now, Override, SavedNode, State};
+use crate::state::{About, Asker, Changed, Dirty, Now, Override, SavedInstance, SavedNode, State};
 use crate::table::{Row, body};
 
 /// One change that is asked for.
@@ -26,6 +26,25 @@ pub(crate) enum Order {
     PutCheck(CheckOwner, Box<CheckDefinition>),
     RemoveCheck(CheckKey),
     Override(About, Option<Status>),
+    /// A client that another member looked after comes here now.
+    TakeOver(InstanceKey),
+    /// The holder of something is gone, and it is this member's by the list of this number.
+    Adopt(Dirty, Arc<str>, u64),
+    /// A lease has ended, in the eyes of a member of the list of this number.
+    End(InstanceKey, u64),
+    /// An instance is to go, by the list of this number.
+    Purge(InstanceKey, Why, u64),
+}
+
+/// Why a member removes an instance by itself.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) enum Why {
+    /// It was expired for long enough.
+    Over,
+    /// One of its checks was critical for too long.
+    Doomed,
+    /// The member that ran it is gone.
+    Orphan(Arc<str>),
 }
 
 /// An order, and where the answer goes.
@@ -41,12 +60,24 @@ pub(crate) struct Batch {
     touched: BTreeSet<Dirty>,
     /// It is about more than one instance, so it goes alone.
     alone: bool,
+    /// The list of members that all of them were decided on; none if that does not matter.
+    fence: Option<u64>,
 }
 
 impl Batch {
     /// Takes an order in, unless it has to wait for the next commit.
     pub(crate) fn takes(&mut self, order: &Order, state: &State) -> bool {
+        let is_first = self.touched.is_empty() && !self.alone;
+        if is_first {
+            self.fence = order.fence();
+        } else if self.fence != order.fence() {
+            return false;
+        }
         let one = match order {
+            Order::TakeOver(key)
+            | Order::End(key, _)
+            | Order::Purge(key, ..)
+            | Order::Adopt(Dirty::Instance(key), ..) => Some(key.clone()),
             Order::Register(registration) => Some(state.key_of(registration)),
             Order::Remove(key) | Order::Maintain(key, _) | Order::PutCheck(CheckOwner::Instance(key), _) => {
                 Some(key.clone())
@@ -57,7 +88,6 @@ impl Batch {
             },
             _ => None,
         };
-        let is_first = self.touched.is_empty() && !self.alone;
         if let Some(key) = one {
             return !self.alone && self.touched.insert(Dirty::Instance(key));
         }
@@ -69,6 +99,11 @@ impl Batch {
     pub(crate) fn len(&self) -> usize {
         self.touched.len()
     }
+
+    /// The list of members that they were decided on.
+    pub(crate) fn fence(&self) -> Option<u64> {
+        self.fence
+    }
 }
 
 impl Order {
@@ -77,7 +112,8 @@ impl Order {
         let rows = match self {
             Self::Register(registration) => {
                 state.may_register(registration, ahead)?;
-                if registration.lease == Lease::Managed || state.is_repetition(registration) {
+                let held = state.holds_instance(&state.key_of(registration));
+                if registration.lease == Lease::Managed || (held && state.is_repetition(registration)) {
                     return Ok(Vec::new());
                 }
                 let saved = state.plan(registration, now);
@@ -147,8 +183,48 @@ impl Order {
                 // Also when memory says so already: the disk may say something else after a write that failed.
                 vec![Row::Override(about.clone(), said(*status, now))]
             }
+            Self::TakeOver(key) => {
+                let saved = state.save(key).ok_or_else(|| state.unknown(key))?;
+                vec![Row::Instance(key.clone(), written(&SavedInstance { expired: false, ..saved })?)]
+            }
+            Self::Adopt(what, from, _) => {
+                if state.standing(what).holder != *from {
+                    return Ok(Vec::new());
+                }
+                rows_of(std::slice::from_ref(what), state)?
+            }
+            Self::End(key, _) => match state.save(key) {
+                Some(saved) if state.is_over(key, now) => {
+                    vec![Row::Instance(key.clone(), written(&SavedInstance { expired: true, ..saved })?)]
+                }
+                _ => return Err(state.unknown(key)),
+            },
+            Self::Purge(key, why, _) => {
+                let still = match why {
+                    Why::Over => state.is_over(key, now),
+                    Why::Doomed => state.holds_instance(key) && state.record(key).is_some(),
+                    Why::Orphan(from) => state.standing(&Dirty::Instance(key.clone())).holder == *from,
+                };
+                if !still {
+                    return Err(state.unknown(key));
+                }
+                vec![Row::NoInstance(key.clone())]
+            }
         };
         Ok(rows)
+    }
+
+    /// The list of members that it was decided on, if that matters.
+    pub(crate) fn fence(&self) -> Option<u64> {
+        match self {
+            Self::Adopt(.., epoch) | Self::End(_, epoch) | Self::Purge(.., epoch) => Some(*epoch),
+            _ => None,
+        }
+    }
+
+    /// Whether the member that writes it looks after what it is about from then on.
+    pub(crate) fn takes_over(&self) -> bool {
+        matches!(self, Self::Register(_) | Self::PutNode(_) | Self::TakeOver(_) | Self::Adopt(..))
     }
 
     /// Does it, now that it is written down.
@@ -172,6 +248,14 @@ impl Order {
                 }
                 Ok(state.set_override(about, said(status, now), now))
             }
+            Self::TakeOver(key) => state.renew(&key, now),
+            // Its time begins when it is said whose it is.
+            Self::Adopt(..) => Ok(Changed::default()),
+            Self::End(key, _) => Ok(state.end_written(&key, now)),
+            Self::Purge(key, why, _) => {
+                let over = why != Why::Over || state.is_over(&key, now);
+                Ok(state.purge_written(&key, over, now))
+            }
         }
     }
 
@@ -184,6 +268,10 @@ impl Order {
             Self::RemoveNode(name) | Self::MaintainNode(name, _) => Some(Dirty::Node(name.clone())),
             Self::PutCheck(owner, _) => Some(dirty(owner)),
             Self::RemoveCheck(key) => Some(dirty(&key.owner)),
+            Self::TakeOver(key) | Self::End(key, _) | Self::Purge(key, ..) => {
+                Some(Dirty::Instance(key.clone()))
+            }
+            Self::Adopt(what, ..) => Some(what.clone()),
             // The operator is told to say it again.
             Self::Override(..) => None,
         }
@@ -232,7 +320,7 @@ fn owner_row(
     }
 }
 
-fn written(value: &impl serde::Serialize) -> Result<String> {
+pub(crate) fn written(value: &impl serde::Serialize) -> Result<String> {
     body(value).map_err(Error::Store)
 }
 

@@ -8,10 +8,11 @@ use tokio::time::{sleep, sleep_until};
 use tracing::{info, warn};
 use trellis_core::{Error as CoreError, codes};
 use trellis_runtime::{Shutdown, WallClock};
-use trellis_storage::Store;
+use trellis_storage::{Dialect, Feed, Store, members};
 
 use crate::error::Core;
 use crate::handle::Handle;
+use crate::joint::Joint;
 use crate::options::Options;
 use crate::orders::Request;
 use crate::prober::{NetProber, Prober};
@@ -19,7 +20,7 @@ use crate::registration::{MAX_LEASE, MIN_LEASE};
 use crate::runner;
 use crate::shared::{Shared, now};
 use crate::state::{Expiry, State};
-use crate::{table, writer};
+use crate::{follow, rows, table, writer};
 
 /// So many orders may be waiting for a write; more wait to get in line.
 const ORDERS: usize = 1024;
@@ -32,14 +33,25 @@ pub struct Service {
     store: Store,
     requests: mpsc::Receiver<Request>,
     prober: Arc<dyn Prober>,
+    /// Where other members share the store: who they are, and what they change.
+    others: Option<(members::Handle, Feed)>,
 }
 
 impl Service {
     /// Brings the registry's tables up to date and takes over what was registered and said in earlier runs: leases
     /// begin anew, and statuses are what they were last. Nothing expires, and nothing can be registered durably, until
     /// it [runs](Self::run).
-    pub async fn new(options: Options, store: Store, clock: WallClock) -> Core<(Self, Handle)> {
-        Self::with_prober(options, store, clock, Arc::new(NetProber::default())).await
+    ///
+    /// `members`: this process among those that share the store. On PostgreSQL they are one registry: each reads from its
+    /// own memory, follows what the others write, and looks after its share. On SQLite there is one, and no more is asked
+    /// of it.
+    pub async fn new(
+        options: Options,
+        store: Store,
+        clock: WallClock,
+        members: members::Handle,
+    ) -> Core<(Self, Handle)> {
+        Self::with_prober(options, store, clock, members, Arc::new(NetProber::default())).await
     }
 
     /// The same, with somebody else to ask active checks.
@@ -47,6 +59,7 @@ impl Service {
         options: Options,
         store: Store,
         clock: WallClock,
+        members: members::Handle,
         prober: Arc<dyn Prober>,
     ) -> Core<(Self, Handle)> {
         if !(MIN_LEASE..=MAX_LEASE).contains(&options.lease) {
@@ -55,29 +68,50 @@ impl Service {
         }
         table::prepare(&store).await?;
         let index = table::first_index(&store, clock.unix_millis()).await?;
+        let is_shared = store.dialect() == Dialect::Postgres;
+        if is_shared {
+            table::name_nodes(&store, &options.node.name).await?;
+        }
+        // What changes while it is read is seen twice, never missed.
+        let feed = if is_shared { Some(store.feed(store.head().await?).await?) } else { None };
         let overrides = table::overrides(&store, &options.node.name).await?;
         let mut state = State::new(&options, overrides, index, now(&clock));
-        table::load(&store, &mut state, || now(&clock)).await?;
+        if is_shared {
+            state.share(members.node_id());
+            if let Some(saved) = state.save_node(&options.node.name) {
+                rows::put_own_node(&store, &saved, members.node_id()).await?;
+            }
+        } else {
+            table::load(&store, &mut state, || now(&clock)).await?;
+        }
         let shared = Arc::new(Shared::new(options, clock, state));
+        if is_shared {
+            follow::everything(&shared, &store).await?;
+        }
+        let others = feed.map(|feed| (members, feed));
         let (sender, requests) = mpsc::channel(ORDERS);
         let handle = Handle::new(shared.clone(), sender);
-        Ok((Self { shared, store, requests, prober }, handle))
+        Ok((Self { shared, store, requests, prober, others }, handle))
     }
 
     /// Runs until the shutdown: ends leases, asks checks, writes down. What is being written is finished.
     pub async fn run(self, shutdown: Shutdown) -> Core<()> {
-        let Self { shared, store, requests, prober } = self;
+        let Self { shared, store, requests, prober, others } = self;
         let close = async {
             shutdown.triggered().await;
             shared.closing.trigger();
         };
-        tokio::join!(
-            close,
-            reap(&shared, &shutdown),
-            doom(&shared, &shutdown),
-            runner::run(&shared, &prober, &shutdown),
-            writer::run(&shared, &store, requests, &shutdown),
-        );
+        tokio::join!(close, runner::run(&shared, &prober, &shutdown), async {
+            if let Some((members, feed)) = others {
+                let joint = Joint::new(shared.clone(), store.clone(), members, feed, requests);
+                return joint.run(&shutdown).await;
+            }
+            tokio::join!(
+                reap(&shared, &shutdown),
+                doom(&shared, &shutdown),
+                writer::run(&shared, &store, requests, &shutdown),
+            );
+        },);
         Ok(())
     }
 }
@@ -131,7 +165,7 @@ async fn reap(shared: &Shared, shutdown: &Shutdown) {
 }
 
 /// One line for each kind of news, however many instances went at once.
-fn tell(found: &Expiry) {
+pub(crate) fn tell(found: &Expiry) {
     if let Some((service, id)) = found.expired.first() {
         let count = found.expired.len();
         warn!(count, first = %id, %service, "leases ended without a renewal; the instances are DOWN");

@@ -42,6 +42,14 @@ const MIGRATIONS: &[Migration] = &[
             value BIGINT NOT NULL
           )",
     },
+    Migration {
+        version: 3,
+        name: "holders",
+        sql: "ALTER TABLE registry_instances ADD COLUMN holder TEXT NOT NULL DEFAULT '';
+          ALTER TABLE registry_instances ADD COLUMN revision BIGINT NOT NULL DEFAULT 0;
+          ALTER TABLE registry_nodes ADD COLUMN holder TEXT NOT NULL DEFAULT '';
+          ALTER TABLE registry_nodes ADD COLUMN revision BIGINT NOT NULL DEFAULT 0",
+    },
 ];
 
 /// How an instance of the default namespace on the own node is named, and a service of the default namespace.
@@ -88,10 +96,11 @@ pub(crate) async fn first_index(store: &Store, unix_ms: i64) -> Core<u64> {
     Ok(index)
 }
 
-/// Writes down that no later run starts below.
+/// Writes down that no later run starts below, of whichever member.
 pub(crate) async fn promise(store: &Store, index: u64) -> Result<(), trellis_storage::Error> {
     let sql = "INSERT INTO registry_marks (name, value) VALUES ('index', $1)
-               ON CONFLICT (name) DO UPDATE SET value = excluded.value";
+               ON CONFLICT (name) DO UPDATE SET value = excluded.value
+               WHERE registry_marks.value < excluded.value";
     store.execute(sql, params![i64::try_from(index).unwrap_or(i64::MAX)]).await.map(drop)
 }
 
@@ -109,7 +118,23 @@ pub(crate) async fn overrides(store: &Store, own: &Name) -> Core<Overrides> {
     Ok(overrides)
 }
 
-/// Takes back nodes, then instances.
+/// Overrides of instances on the own node did not name it before others shared the table.
+pub(crate) async fn name_nodes(store: &Store, own: &Name) -> Core<()> {
+    let at = format!("{}/{}/", Namespace::default(), lower(own));
+    let named = store.write(move |tx| {
+        Box::pin(async move {
+            let sql = "INSERT INTO registry_overrides (kind, name, status, since_unix_ms)
+                         SELECT $1, $2 || name, status, since_unix_ms FROM registry_overrides WHERE kind = $3
+                       ON CONFLICT (kind, name) DO NOTHING";
+            tx.execute(sql, params![INSTANCE_AT, at, INSTANCE]).await?;
+            tx.execute("DELETE FROM registry_overrides WHERE kind = $1", params![INSTANCE]).await?;
+            Ok::<_, trellis_storage::Error>(())
+        })
+    });
+    Ok(named.await?)
+}
+
+/// Takes back nodes, then instances. SQLite only: where others share the tables, rows are followed.
 pub(crate) async fn load(store: &Store, state: &mut State, now: impl Fn() -> Now) -> Core<()> {
     let sql = "SELECT name, body FROM registry_nodes ORDER BY name";
     let nodes: Vec<(String, String)> = store.fetch_all(sql, params![]).await?;
@@ -118,6 +143,27 @@ pub(crate) async fn load(store: &Store, state: &mut State, now: impl Fn() -> Now
         let restored = state.restore_node(saved, now());
         restored.map_err(|error| unreadable("registry_nodes", &name, &chain(&error)))?;
     }
+    let mut after: i64 = 0;
+    loop {
+        // A page is one row: a row for each instance would be handed from thread to thread a hundred thousand times.
+        let sql = "SELECT max(place), '[' || group_concat(body, ',') || ']' FROM (
+                     SELECT rowid AS place, body FROM registry_instances WHERE rowid > $1 ORDER BY rowid LIMIT $2)";
+        let (last, text): (Option<i64>, Option<String>) = store.fetch_one(sql, params![after, PAGE]).await?;
+        let (Some(last), Some(text)) = (last, text) else { return Ok(()) };
+        let Ok(page) = serde_json::from_str::<Vec<SavedInstance>>(&text) else {
+            return find_unreadable(store).await;
+        };
+        after = last;
+        for saved in page {
+            let id = saved.registration.id.clone();
+            let restored = state.restore(saved, now());
+            restored.map_err(|error| unreadable("registry_instances", id.as_str(), &chain(&error)))?;
+        }
+    }
+}
+
+/// Says which instance it is that cannot be read.
+async fn find_unreadable(store: &Store) -> Core<()> {
     let mut after = (String::new(), String::new(), String::new());
     loop {
         let sql = "SELECT namespace, node, id, body FROM registry_instances
@@ -125,28 +171,28 @@ pub(crate) async fn load(store: &Store, state: &mut State, now: impl Fn() -> Now
         let (namespace, node, id) = after.clone();
         let rows: Vec<(String, String, String, String)> =
             store.fetch_all(sql, params![namespace, node, id, PAGE]).await?;
-        let Some((namespace, node, id, _)) = rows.last() else { return Ok(()) };
+        let Some((namespace, node, id, _)) = rows.last() else {
+            let cause = "its rows are JSON each, and together they are not";
+            return Err(unreadable("registry_instances", "all", cause));
+        };
         after = (namespace.clone(), node.clone(), id.clone());
         for (namespace, node, id, text) in rows {
-            let key = || format!("{namespace}, {node}, {id}");
-            let saved: SavedInstance = parse("registry_instances", &key(), &text)?;
-            let restored = state.restore(saved, now());
-            restored.map_err(|error| unreadable("registry_instances", &key(), &chain(&error)))?;
+            parse::<SavedInstance>("registry_instances", &format!("{namespace}, {node}, {id}"), &text)?;
         }
     }
 }
 
-fn parse<T: DeserializeOwned>(table: &str, key: &str, text: &str) -> Core<T> {
+pub(crate) fn parse<T: DeserializeOwned>(table: &str, key: &str, text: &str) -> Core<T> {
     serde_json::from_str(text).map_err(|error| unreadable(table, key, &error.to_string()))
 }
 
-fn unreadable(table: &str, key: &str, cause: &str) -> Error {
+pub(crate) fn unreadable(table: &str, key: &str, cause: &str) -> Error {
     let fix = "was it written by a newer version? Delete the row, or run that version";
     let text = format!("the table {table} has a row ({key}) that cannot be taken back; {fix}");
     Error::new(codes::STORE_FAILED, text).because(cause.to_owned())
 }
 
-fn read(kind: &str, name: &str, status: &str, own: &Name) -> Result<(About, Status), String> {
+pub(crate) fn read(kind: &str, name: &str, status: &str, own: &Name) -> Result<(About, Status), String> {
     let parts: Vec<&str> = name.split('/').collect();
     let namespace = |text: &str| text.parse::<Namespace>().map_err(|e| chain(&e));
     let about = match (kind, parts.as_slice()) {
@@ -180,7 +226,7 @@ pub(crate) async fn write(store: &Store, rows: Vec<Row>, own: Name) -> Result<()
                     match row {
                         Row::Instance(key, body) => come.push((key, body)),
                         Row::NoInstance(key) => gone.push(key),
-                        other => single(tx, other, &own).await?,
+                        other => single(tx, other, Some(&own)).await?,
                     }
                 }
                 instances(tx, &come, &gone).await
@@ -232,8 +278,8 @@ async fn instances(
     Ok(())
 }
 
-async fn single(tx: &mut Tx, row: Row, own: &Name) -> Result<(), trellis_storage::Error> {
-    let lower = |name: &Name| name.as_str().to_ascii_lowercase();
+/// `own`: the node of which overrides need not name the node; none if others read them.
+pub(crate) async fn single(tx: &mut Tx, row: Row, own: Option<&Name>) -> Result<(), trellis_storage::Error> {
     match row {
         Row::Instance(..) | Row::NoInstance(_) => {}
         Row::Node(name, body) => {
@@ -247,16 +293,7 @@ async fn single(tx: &mut Tx, row: Row, own: &Name) -> Result<(), trellis_storage
             tx.execute("DELETE FROM registry_nodes WHERE name = $1", params![&name]).await?;
         }
         Row::Override(about, said) => {
-            let (kind, name) = match &about {
-                About::Instance(key) if key.namespace.is_default() && key.node == *own => {
-                    (INSTANCE, key.id.to_string())
-                }
-                About::Instance(key) => {
-                    (INSTANCE_AT, format!("{}/{}/{}", key.namespace, lower(&key.node), key.id))
-                }
-                About::Service(key) if key.namespace.is_default() => (SERVICE, lower(&key.name)),
-                About::Service(key) => (SERVICE_AT, format!("{}/{}", key.namespace, lower(&key.name))),
-            };
+            let (kind, name) = named(&about, own);
             if let Some(said) = said {
                 let sql = "INSERT INTO registry_overrides (kind, name, status, since_unix_ms)
                            VALUES ($1, $2, $3, $4) ON CONFLICT (kind, name)
@@ -269,4 +306,21 @@ async fn single(tx: &mut Tx, row: Row, own: &Name) -> Result<(), trellis_storage
         }
     }
     Ok(())
+}
+
+/// How an override's row is called.
+pub(crate) fn named(about: &About, own: Option<&Name>) -> (&'static str, String) {
+    match about {
+        About::Instance(key) if key.namespace.is_default() && Some(&key.node) == own => {
+            (INSTANCE, key.id.to_string())
+        }
+        About::Instance(key) => (INSTANCE_AT, format!("{}/{}/{}", key.namespace, lower(&key.node), key.id)),
+        About::Service(key) if key.namespace.is_default() => (SERVICE, lower(&key.name)),
+        About::Service(key) => (SERVICE_AT, format!("{}/{}", key.namespace, lower(&key.name))),
+    }
+}
+
+/// A name as rows have it.
+pub(crate) fn lower(name: &Name) -> String {
+    name.as_str().to_ascii_lowercase()
 }

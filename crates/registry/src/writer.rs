@@ -16,7 +16,7 @@ use crate::state::State;
 use crate::table::{self, AHEAD};
 
 /// So many orders share a commit at most.
-const MAX_BATCH: usize = 512;
+pub(crate) const MAX_BATCH: usize = 512;
 /// How often statuses that changed by themselves are written down.
 const FLUSH: Duration = Duration::from_secs(1);
 
@@ -133,15 +133,16 @@ fn apply(shared: &Shared, taken: Vec<Request>) {
     }
 }
 
-fn count(shared: &Shared, order: &Order) {
+pub(crate) fn count(shared: &Shared, order: &Order) {
     match order {
         Order::Register(_) => shared.counters.registrations.add(1),
+        Order::End(..) => shared.counters.expiries.add(1),
         Order::Remove(_) => shared.counters.deregistrations.add(1),
         _ => {}
     }
 }
 
-fn answer(request: Request, result: Result<()>) {
+pub(crate) fn answer(request: Request, result: Result<()>) {
     let _gone = request.done.send(result);
 }
 
@@ -167,7 +168,7 @@ async fn write_changed(shared: &Shared, store: &Store) {
 }
 
 /// A later run must not start below what this one has reached.
-async fn keep_promise(shared: &Shared, store: &Store, promised: &mut u64) {
+pub(crate) async fn keep_promise(shared: &Shared, store: &Store, promised: &mut u64) {
     let index = shared.read(State::index);
     if index + AHEAD / 2 > *promised {
         match table::promise(store, index + AHEAD).await {

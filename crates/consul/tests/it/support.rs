@@ -12,6 +12,7 @@ use tower::ServiceExt;
 use trellis_consul::Options;
 use trellis_runtime::{Shutdown, WallClock};
 use trellis_storage::Store;
+use trellis_storage::members::{self, Members};
 
 /// How long a test waits for what must come.
 pub(crate) const LIMIT: Duration = Duration::from_secs(30);
@@ -36,15 +37,19 @@ impl Door {
         let store = Store::open(database).await.unwrap();
         let clock = WallClock::fixed(1_000);
         let shutdown = Shutdown::new();
+        let (_members, member) = Members::join(&store, members::Options::new("test", "")).await.unwrap();
         let made = trellis_registry::Service::new(
             trellis_registry::Options::default(),
             store.clone(),
             clock.clone(),
+            member.clone(),
         )
         .await;
         let (service, registry) = made.unwrap();
         tokio::spawn(service.run(shutdown.clone()));
-        let made = trellis_config::Service::new(trellis_config::Options::default(), store, clock).await;
+        let made =
+            trellis_config::Service::new(trellis_config::Options::default(), store, clock, Some(member))
+                .await;
         let (service, config) = made.unwrap();
         tokio::spawn(service.run(shutdown.clone()));
         let router = trellis_consul::router(options, registry.clone(), config.clone());

@@ -14,6 +14,7 @@ use trellis_dns::{Handle, Options, bind};
 use trellis_registry::{Handle as Registry, Registration, Service};
 use trellis_runtime::{Shutdown, WallClock};
 use trellis_storage::Store;
+use trellis_storage::members::{self, Members};
 
 /// Longest that anything here may take before the test fails.
 pub(crate) const WITHIN: Duration = Duration::from_secs(30);
@@ -36,8 +37,9 @@ impl Door {
         let database = trellis_storage::Options::sqlite(&dir.path().join("platform.db"));
         let store = Store::open(database).await.unwrap();
         let clock = WallClock::fixed(1_700_000_000_000);
+        let (_members, member) = Members::join(&store, members::Options::new("test", "")).await.unwrap();
         let (service, registry) =
-            Service::new(trellis_registry::Options::default(), store, clock.clone()).await.unwrap();
+            Service::new(trellis_registry::Options::default(), store, clock.clone(), member).await.unwrap();
         let options = Options { listen: SocketAddr::from((Ipv4Addr::LOCALHOST, 0)), ..options };
         let (door, dns) = bind(options, registry.clone(), clock).await.unwrap();
         let shutdown = Shutdown::new();

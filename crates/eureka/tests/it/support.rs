@@ -16,6 +16,7 @@ use trellis_eureka::Options;
 use trellis_registry::{Handle, Service, Topic};
 use trellis_runtime::{Shutdown, WallClock};
 use trellis_storage::Store;
+use trellis_storage::members::{self, Members};
 
 /// The wall clock of all tests, in Unix milliseconds.
 const START: i64 = 1_700_000_000_000;
@@ -55,7 +56,8 @@ impl Door {
         let clock = WallClock::fixed(START);
         let database = trellis_storage::Options::sqlite(&dir.path().join("platform.db"));
         let store = Store::open(database).await.unwrap();
-        let (service, registry) = Service::new(options, store.clone(), clock.clone()).await.unwrap();
+        let (_members, member) = Members::join(&store, members::Options::new("test", "")).await.unwrap();
+        let (service, registry) = Service::new(options, store.clone(), clock.clone(), member).await.unwrap();
         let shutdown = Shutdown::new();
         let task = tokio::spawn(service.run(shutdown.clone()));
         let router = trellis_eureka::router(Options::default(), registry.clone());

@@ -137,7 +137,7 @@ pub(super) async fn show(State(handle): State<Handle>, Id(id): Id) -> Reply<Answ
     ),
 )]
 pub(super) async fn renew(State(handle): State<Handle>, Id(id): Id) -> Reply<StatusCode> {
-    handle.renew(&id)?;
+    handle.heartbeat(&handle.own_key(&id)).await?;
     Ok(StatusCode::NO_CONTENT)
 }
 

@@ -18,7 +18,7 @@ use crate::options::Options;
 use crate::orders::{Order, Request};
 use crate::registration::{Lease, Registration};
 use crate::shared::Shared;
-use crate::state::{About, Asker};
+use crate::state::{About, Asker, Dirty};
 use crate::view::{InstanceView, OverrideView, ServiceSummary};
 
 /// The registry, for everyone but itself. Clones are the same registry.
@@ -43,8 +43,13 @@ impl Handle {
     #[expect(clippy::needless_pass_by_value, reason = "the same as `admit`, which keeps it")]
     pub fn register(&self, registration: Registration) -> Result<ServiceInstance> {
         let view = self.shared.step(|state, now| {
-            let changed = state.register(&registration, false, now)?;
+            // Others that share the store see it as well, as long as this member lives.
+            let is_shared = state.is_shared();
+            let changed = state.register(&registration, is_shared, now)?;
             let key = state.key_of(&registration);
+            if is_shared {
+                state.put_dirty(vec![Dirty::Instance(key.clone())]);
+            }
             let entry = state.find(&key).ok_or_else(|| state.unknown(&key))?;
             let view = InstanceView::new(&entry, state, now).ok_or(Error::NotShown(key))?;
             Ok((view, changed))
@@ -77,10 +82,12 @@ impl Handle {
     pub fn deregister(&self, id: &InstanceId) -> Result<()> {
         let key = self.own_key(id);
         self.shared.step(|state, now| {
-            let has_row = state.save(&key).is_some();
+            let (has_row, row) = (state.save(&key).is_some(), state.standing(&Dirty::Instance(key.clone())));
             let changed = state.deregister(&key, Asker::Platform, now)?;
-            if has_row {
-                state.put_dirty(vec![crate::state::Dirty::Instance(key.clone())]);
+            if state.is_shared() {
+                state.bury(&key, row.revision);
+            } else if has_row {
+                state.put_dirty(vec![Dirty::Instance(key.clone())]);
             }
             Ok(((), changed))
         })

@@ -15,7 +15,7 @@ use crate::model::names::{CheckKey, CheckOwner, InstanceKey, Name, ServiceKey};
 use crate::model::node::NodeRegistration;
 use crate::orders::Order;
 use crate::registration::{Lease, Registration};
-use crate::state::About;
+use crate::state::{About, Changed};
 
 impl Handle {
     /// Registers an instance, in place of one with the same key, and starts its lease. A repetition of what is
@@ -41,9 +41,15 @@ impl Handle {
 
     /// Starts an instance's lease again; an expired one that is still listed comes back. Never touches the disk, but
     /// if another `trellis` looked after the instance so far: then this one takes it over from now on.
-    #[expect(clippy::unused_async, reason = "taking an instance over from another node is a write")]
     pub async fn heartbeat(&self, key: &InstanceKey) -> Result<()> {
-        self.shared.step(|state, now| Ok(((), state.renew(key, now)?)))?;
+        let is_here = self.shared.step(|state, now| {
+            let is_here = state.holds_instance(key);
+            let changed = if is_here { state.renew(key, now)? } else { Changed::default() };
+            Ok((is_here, changed))
+        })?;
+        if !is_here {
+            self.ask(Order::TakeOver(key.clone())).await?;
+        }
         self.shared.counters.renewals.add(1);
         Ok(())
     }

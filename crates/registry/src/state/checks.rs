@@ -74,23 +74,21 @@ impl State {
     ) -> Result<Changed> {
         let slot = self.check_slot(key).ok_or_else(|| Error::UnknownCheck(key.clone()))?;
         self.may_touch(key)?;
-        let Some(check) = self.checks.get_mut(slot) else { return Ok(Changed::default()) };
+        let Some(check) = self.checks.get(slot) else { return Ok(Changed::default()) };
         match check.view.definition.kind {
-            CheckKind::Ttl(ttl) => {
-                let end = now.instant + ttl;
-                check.deadline = Some(end);
-                // Left where it stands, unless it stands nowhere: it is looked at when that is due.
-                if check.scheduled.is_none() {
-                    check.scheduled = Some(end);
-                    self.deadlines.insert((end, Due::Ttl(slot)));
-                }
-            }
+            CheckKind::Ttl(_) => self.restart_ttl(slot, now),
             CheckKind::Reported => {}
             _ => return Err(Error::NotReported(key.clone())),
         }
-        check.judge.set(status);
+        if let Some(check) = self.checks.get_mut(slot) {
+            check.judge.set(status);
+        }
         let mut delta = Changed::default();
         self.say(slot, output, now, &mut delta);
+        self.want(match &key.owner {
+            CheckOwner::Node(name) => Dirty::Node(name.clone()),
+            CheckOwner::Instance(key) => Dirty::Instance(key.clone()),
+        });
         Ok(self.finish(delta))
     }
 
@@ -129,7 +127,9 @@ impl State {
         let is_over = |slot: &u32| {
             let check = self.checks.get(*slot)?;
             let CheckOwner::Instance(key) = &check.view.key.owner else { return None };
-            (check.critical_since? + check.definition().deregister_after? <= now).then(|| key.clone())
+            (self.holds(&check.view.key.owner)
+                && check.critical_since? + check.definition().deregister_after? <= now)
+                .then(|| key.clone())
         };
         let mut keys: Vec<_> = self.fatal.iter().filter_map(is_over).collect();
         keys.sort();
@@ -212,13 +212,14 @@ impl State {
         delta: &mut Changed,
     ) {
         self.generation += 1;
+        let held = self.holds(owner);
         let deadline = match view.definition.kind {
-            CheckKind::Ttl(ttl) if view.status != CheckStatus::Critical => Some(now.instant + ttl),
+            CheckKind::Ttl(ttl) if held && view.status != CheckStatus::Critical => Some(now.instant + ttl),
             _ => None,
         };
         let first = self.options.min_check_interval.min(view.definition.interval);
-        let asks =
-            view.definition.is_active().then(|| now.instant + first.mul_f64(now.random.clamp(0.0, 1.0)));
+        let asks = (held && view.definition.is_active())
+            .then(|| now.instant + first.mul_f64(now.random.clamp(0.0, 1.0)));
         let is_fatal = view.definition.deregister_after.is_some() && view.status == CheckStatus::Critical;
         let status = view.status;
         let slot = self.checks.insert(CheckRecord {
@@ -309,17 +310,6 @@ impl State {
             self.mark_dirty(&old.key.owner);
         }
         self.settle_owner(&old.key.owner, now, delta);
-    }
-
-    /// A TTL check that is not critical has to be reported within its time from now on.
-    pub(super) fn watch_ttl(&mut self, slot: u32, now: Now) {
-        let Some(check) = self.checks.get_mut(slot) else { return };
-        let CheckKind::Ttl(ttl) = check.view.definition.kind else { return };
-        if check.view.status != CheckStatus::Critical && check.scheduled.is_none() {
-            let end = now.instant + ttl;
-            (check.deadline, check.scheduled) = (Some(end), Some(end));
-            self.deadlines.insert((end, Due::Ttl(slot)));
-        }
     }
 
     fn mark_dirty(&mut self, owner: &CheckOwner) {

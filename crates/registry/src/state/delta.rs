@@ -38,6 +38,23 @@ impl Changed {
             && !self.names
     }
 
+    /// Both as one step: what was between them was never shown.
+    pub(crate) fn merge(&mut self, later: Self) {
+        self.index = self.index.max(later.index);
+        self.services.extend(later.services);
+        self.endpoints.extend(later.endpoints);
+        self.service_checks.extend(later.service_checks);
+        self.catalogs.extend(later.catalogs);
+        self.nodes.extend(later.nodes);
+        self.node_checks.extend(later.node_checks);
+        self.node_list |= later.node_list;
+        for (known, more) in self.states.iter_mut().zip(later.states) {
+            *known |= more;
+        }
+        self.agent |= later.agent;
+        self.names |= later.names;
+    }
+
     pub(super) fn state(&mut self, status: CheckStatus) {
         self.states[status as usize] = true;
     }

@@ -64,8 +64,12 @@ impl State {
     /// Removes a node and all that is on it.
     pub(crate) fn remove_node(&mut self, name: &Name, now: Now) -> Result<Changed> {
         self.may_remove_node(name)?;
+        Ok(self.take_out_node(name, now))
+    }
+
+    pub(super) fn take_out_node(&mut self, name: &Name, now: Now) -> Changed {
         let mut delta = Changed::default();
-        let Some(entry) = self.nodes.get(name) else { return Ok(delta) };
+        let Some(entry) = self.nodes.get(name) else { return delta };
         let (members, checks) = (entry.members.clone(), entry.checks.clone());
         for slot in members {
             self.take_out(slot, now, &mut delta);
@@ -77,7 +81,7 @@ impl State {
         delta.node_list = true;
         delta.nodes.insert(name.clone());
         self.gone = self.next();
-        Ok(self.finish(delta))
+        self.finish(delta)
     }
 
     /// Whether a node is there and may be removed.

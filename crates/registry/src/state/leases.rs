@@ -14,6 +14,8 @@ use crate::registration::Lease;
 #[derive(Debug, Default)]
 pub(crate) struct Expiry {
     pub(crate) changed: Changed,
+    /// What is done only once it is written down, since others share the store: their leases end, or they are removed.
+    pub(crate) intents: Vec<Intent>,
     /// Their lease ended.
     pub(crate) expired: Vec<(ServiceKey, InstanceKey)>,
     /// Their lease ended, and is not believed to have.
@@ -22,6 +24,15 @@ pub(crate) struct Expiry {
     pub(crate) removed: Vec<(ServiceKey, InstanceKey)>,
     /// Services that became protected.
     pub(crate) protected: usize,
+}
+
+/// What is to become of an instance when that is written down.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) enum Intent {
+    /// Its lease has ended.
+    End(InstanceKey),
+    /// It has been expired for long enough.
+    Purge(InstanceKey),
 }
 
 impl State {
@@ -50,6 +61,7 @@ impl State {
                 self.dirty.insert(Dirty::Instance(key.clone()));
             }
             self.settle(slot, false, now, &mut delta);
+            self.want(Dirty::Instance(key.clone()));
         }
         Ok(self.finish(delta))
     }
@@ -57,6 +69,8 @@ impl State {
     pub(super) fn start_lease(&mut self, slot: u32, now: Now) {
         let Some(record) = self.records.get_mut(slot) else { return };
         let deadline = match record.lease() {
+            // The time of what another member looks after is counted there.
+            _ if record.holder != self.me => None,
             Lease::Managed | Lease::None => None,
             Lease::For(lease) => Some(now.instant + lease),
         };
@@ -73,7 +87,7 @@ impl State {
     }
 
     /// A deadline that moves away is left where it stands: it is looked at when it is due.
-    fn schedule(&mut self, slot: u32, deadline: Option<Instant>) {
+    pub(super) fn schedule(&mut self, slot: u32, deadline: Option<Instant>) {
         let Some(record) = self.records.get_mut(slot) else { return };
         record.deadline = deadline;
         let stands = matches!((record.scheduled, deadline), (Some(at), Some(end)) if at <= end);
@@ -113,6 +127,8 @@ impl State {
             return self.schedule(slot, deadline);
         }
         match phase {
+            Phase::Expired if self.is_shared => found.intents.push(Intent::Purge(name.1)),
+            Phase::Held if self.is_shared => found.intents.push(Intent::End(name.1)),
             Phase::Expired => {
                 if record.durable {
                     // Its row goes before long; until then a restart would give it another lease.
@@ -128,6 +144,7 @@ impl State {
             Phase::Live => match self.verdict(&name.0, now) {
                 // Counted from now, not from the end of the lease: a stalled platform must not skip what people
                 // should see, nor the time in which the instance may come back.
+                Verdict::Expire if self.is_shared => found.intents.push(Intent::End(name.1)),
                 Verdict::Expire => {
                     self.end(slot, Phase::Expired, now.instant + self.options.keep_expired, now, delta);
                     found.expired.push(name);
@@ -153,7 +170,7 @@ impl State {
         policy.ended(now.instant, entry.leased, &self.options.protection)
     }
 
-    fn end(&mut self, slot: u32, phase: Phase, until: Instant, now: Now, delta: &mut Changed) {
+    pub(super) fn end(&mut self, slot: u32, phase: Phase, until: Instant, now: Now, delta: &mut Changed) {
         if let Some(record) = self.records.get_mut(slot) {
             record.phase = phase;
         }

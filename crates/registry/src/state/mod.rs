@@ -6,6 +6,7 @@
 mod checks;
 mod delta;
 mod deregister;
+mod holding;
 mod intern;
 mod leases;
 mod nodes;
@@ -18,6 +19,7 @@ mod saved;
 mod services;
 mod settle;
 mod slab;
+mod taking;
 #[cfg(test)]
 mod tests;
 mod validate;
@@ -31,8 +33,9 @@ use tokio::time::Instant;
 
 pub(crate) use checks::Probe;
 pub(crate) use delta::Changed;
+pub(crate) use holding::Standing;
 use intern::Intern;
-pub(crate) use leases::Expiry;
+pub(crate) use leases::{Expiry, Intent};
 pub(crate) use overrides::{About, Override, Overrides};
 use record::{CheckRecord, Due, NodeEntry, Record, ServiceEntry};
 pub(crate) use saved::{Dirty, SavedInstance, SavedNode};
@@ -100,6 +103,13 @@ pub(crate) struct State {
     intern: Intern,
     /// What its row in the store does not say yet.
     dirty: BTreeSet<Dirty>,
+    /// Of these, those that this member takes over from another when it writes them.
+    wanted: BTreeSet<Dirty>,
+    /// Rows of instances that the platform took out of memory, and their revisions.
+    buried: BTreeMap<InstanceKey, u64>,
+    /// Who this is among the members that share the store; empty if nobody shares it.
+    me: Arc<str>,
+    is_shared: bool,
     protections: u64,
 }
 
@@ -134,6 +144,10 @@ impl State {
             log_from_ms: now.unix_ms,
             intern: Intern::default(),
             dirty: BTreeSet::new(),
+            wanted: BTreeSet::new(),
+            buried: BTreeMap::new(),
+            me: Arc::default(),
+            is_shared: false,
             protections: 0,
         };
         state.put_own_node(now);

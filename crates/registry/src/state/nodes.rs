@@ -31,8 +31,12 @@ impl State {
     }
 
     /// Registers a node, in place of one with the same name.
-    pub(crate) fn put_node(&mut self, mut node: NodeRegistration, now: Now) -> Result<Changed> {
+    pub(crate) fn put_node(&mut self, node: NodeRegistration, now: Now) -> Result<Changed> {
         self.may_put_node(&node.name, &node.address, 0)?;
+        Ok(self.place_node(node, now))
+    }
+
+    pub(super) fn place_node(&mut self, mut node: NodeRegistration, now: Now) -> Changed {
         let mut delta = Changed::default();
         let next = self.next();
         let own = node.name == self.own;
@@ -44,7 +48,7 @@ impl State {
                 }
                 node.name = entry.name().clone();
                 if *entry.view.definition == node {
-                    return Ok(delta);
+                    return delta;
                 }
                 let name = node.name.clone();
                 let definition = Arc::new(node);
@@ -52,10 +56,10 @@ impl State {
                 self.settle_node(&name, true, now, &mut delta);
             }
         }
-        Ok(self.finish(delta))
+        self.finish(delta)
     }
 
-    fn enter_node(&mut self, mut node: NodeRegistration, is_own: bool, delta: &mut Changed) {
+    pub(super) fn enter_node(&mut self, mut node: NodeRegistration, is_own: bool, delta: &mut Changed) {
         let next = self.next();
         node.name = self.intern.name(&node.name);
         let name = node.name.clone();
@@ -74,6 +78,8 @@ impl State {
             index: next,
             checks_index: next,
             snapshot: None,
+            holder: self.me.clone(),
+            revision: 0,
         };
         self.nodes.insert(name.clone(), entry);
         delta.node_list = true;

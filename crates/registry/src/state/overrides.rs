@@ -57,6 +57,18 @@ impl Overrides {
         }
     }
 
+    pub(crate) fn all(&self) -> Vec<(About, Override)> {
+        let instances = self.instances.iter().map(|(key, said)| (About::Instance(key.clone()), *said));
+        let services = self.services.iter().map(|(key, said)| (About::Service(key.clone()), *said));
+        instances.chain(services).collect()
+    }
+
+    /// Whom others say nothing of.
+    pub(crate) fn beyond(&self, others: &Self) -> Vec<About> {
+        let all = self.all().into_iter().map(|(about, _)| about);
+        all.filter(|about| others.get(about).is_none()).collect()
+    }
+
     pub(crate) fn of_instance(&self, key: &InstanceKey) -> Option<Status> {
         // Most registries have none, and this is asked for every instance.
         if self.instances.is_empty() { None } else { self.instances.get(key).map(|said| said.status) }
@@ -99,6 +111,11 @@ impl State {
             self.settle(slot, false, now, &mut delta);
         }
         self.finish(delta)
+    }
+
+    /// What was taken over is as its row has it, since when included.
+    pub(crate) fn date_override(&mut self, about: &About, said: Option<Override>) {
+        self.overrides.set(about.clone(), said);
     }
 
     /// Whether something may be said of someone: they have to be registered, unless something is said already.

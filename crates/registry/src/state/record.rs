@@ -47,6 +47,10 @@ pub(crate) struct Record {
     pub(super) shown: Option<u32>,
     /// It has a row in the store.
     pub(super) durable: bool,
+    /// The member that looks after it; empty if nobody shares the store.
+    pub(super) holder: Arc<str>,
+    /// Of its row, as this memory has it; 0 if there is none yet, or if nobody shares the store.
+    pub(super) revision: u64,
 }
 
 /// One check.
@@ -76,6 +80,9 @@ pub(super) struct NodeEntry {
     pub(super) index: u64,
     pub(super) checks_index: u64,
     pub(super) snapshot: Option<Arc<NodeSnapshot>>,
+    /// The member that asks its checks.
+    pub(super) holder: Arc<str>,
+    pub(super) revision: u64,
 }
 
 /// The instances of one service, and the sets that are made of them.

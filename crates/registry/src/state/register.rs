@@ -31,6 +31,20 @@ impl State {
         now: Now,
     ) -> Result<Changed> {
         self.may_register(registration, 0)?;
+        // What is registered here is looked after here.
+        let me = self.me.clone();
+        Ok(self.place_instance(registration, durable, &me, Phase::Live, now))
+    }
+
+    /// The same for whatever is there by now, with somebody who looks after it.
+    pub(super) fn place_instance(
+        &mut self,
+        registration: &Registration,
+        durable: bool,
+        holder: &Arc<str>,
+        phase: Phase,
+        now: Now,
+    ) -> Changed {
         let mut delta = Changed::default();
         let key = self.key_of(registration);
         let (slot, is_new) = match self.slot(&key) {
@@ -72,8 +86,9 @@ impl State {
             }
             record.said = registration.status;
             record.durable = durable;
+            record.holder = holder.clone();
         }
-        self.start_lease(slot, now);
+        self.begin(slot, phase, now);
         self.bring_checks(slot, registration, now, &mut delta);
         let moved = self.address(slot) || (!is_new && !stays);
         self.settle(slot, moved, now, &mut delta);
@@ -85,7 +100,7 @@ impl State {
         } else if !same {
             self.note(ChangeKind::Modified, slot, now);
         }
-        Ok(self.finish(delta))
+        self.finish(delta)
     }
 
     /// Makes room for a new instance, with nothing of it worked out yet.
@@ -125,6 +140,8 @@ impl State {
             endpoint_id,
             shown: None,
             durable: false,
+            holder: self.me.clone(),
+            revision: 0,
         };
         let slot = self.records.insert(record);
         let (records, hasher) = (&self.records, &self.hasher);

@@ -95,7 +95,8 @@ impl State {
         let (own, more) = self.definitions(&record.checks);
         let registration = Registration {
             namespace: key.namespace.clone(),
-            node: (key.node != self.own).then(|| key.node.clone()),
+            // Others that read it have another own node.
+            node: (self.is_shared || key.node != self.own).then(|| key.node.clone()),
             id: key.id.clone(),
             service: known.service.clone(),
             host: known.host.clone(),
@@ -192,7 +193,7 @@ impl State {
         Ok(())
     }
 
-    fn restore_checks(
+    pub(super) fn restore_checks(
         &mut self,
         owner: &CheckOwner,
         more: Vec<CheckDefinition>,

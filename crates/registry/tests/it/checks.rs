@@ -51,8 +51,15 @@ async fn so_many_at_once_and_no_more_and_what_they_find_counts() {
     let store = Store::open(trellis_storage::Options::sqlite(&dir.path().join("p.db"))).await.unwrap();
     let told = Arc::new(Told::default());
     let options = Options { max_parallel_checks: 4, ..Options::default() };
-    let (service, handle) =
-        Service::with_prober(options, store.clone(), WallClock::fixed(0), told.clone()).await.unwrap();
+    let (service, handle) = Service::with_prober(
+        options,
+        store.clone(),
+        WallClock::fixed(0),
+        crate::support::alone(&store).await,
+        told.clone(),
+    )
+    .await
+    .unwrap();
     let shutdown = Shutdown::new();
     let task = tokio::spawn(service.run(shutdown.clone()));
     for n in 0..40 {

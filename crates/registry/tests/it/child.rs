@@ -5,10 +5,12 @@ use std::path::Path;
 use std::process::{Child, Command, Stdio};
 use std::time::Duration;
 
-use trellis_registry::{Lease, Options, Registration};
+use trellis_registry::{Handle, Lease, Options, Registration};
 
 use crate::support::{Running, managed};
+use crate::together::Member;
 
+const URL: &str = "REGISTRY_CHILD_URL";
 const PATH: &str = "REGISTRY_CHILD_PATH";
 const CALLERS: usize = 16;
 
@@ -17,6 +19,21 @@ pub(crate) fn registering(path: &Path) -> Child {
     Command::new(std::env::current_exe().unwrap())
         .args(["--exact", "child::registers_when_it_is_the_child", "--nocapture", "--test-threads=1"])
         .env(PATH, path)
+        .stdout(Stdio::piped())
+        .spawn()
+        .unwrap()
+}
+
+/// The same on a PostgreSQL that others share.
+pub(crate) fn registering_at(url: &str) -> Child {
+    Command::new(std::env::current_exe().unwrap())
+        .args([
+            "--exact",
+            "child::registers_at_a_server_when_it_is_the_child",
+            "--nocapture",
+            "--test-threads=1",
+        ])
+        .env(URL, url)
         .stdout(Stdio::piped())
         .spawn()
         .unwrap()
@@ -34,10 +51,23 @@ async fn registers_when_it_is_the_child() {
     let Some(path) = std::env::var_os(PATH) else { return };
     let database = trellis_storage::Options::sqlite(Path::new(&path));
     let registry = Running::start(database, Options::default()).await;
-    println!();
+    register(registry.handle.clone()).await;
+}
+
+/// Does nothing unless started by [`registering_at`].
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+#[expect(clippy::disallowed_methods, reason = "a test is an outermost layer")]
+async fn registers_at_a_server_when_it_is_the_child() {
+    let Some(url) = std::env::var_os(URL) else { return };
+    let member = Member::start(url.to_str().unwrap()).await;
+    register(member.handle.clone()).await;
+}
+
+async fn register(registry: Handle) {
+    std::io::stdout().write_all(b"\n").unwrap();
     let mut callers = tokio::task::JoinSet::new();
     for caller in 0..CALLERS {
-        let handle = registry.handle.clone();
+        let handle = registry.clone();
         callers.spawn(async move {
             // Ends with the process, or when the registry is full.
             for n in 0..5_000 {

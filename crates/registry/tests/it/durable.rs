@@ -7,13 +7,13 @@ use tempfile::TempDir;
 use trellis_core::Status;
 use trellis_registry::{
     CheckDefinition, CheckKind, CheckOwner, CheckStatus, Lease, NodeRegistration, Options, Registration,
-    ServiceKey,
+    Service, ServiceKey,
 };
 use trellis_runtime::{Shutdown, WallClock};
 use trellis_storage::Store;
 
 use crate::child;
-use crate::support::{Running, id, managed, name};
+use crate::support::{Running, alone, id, managed, name};
 
 fn leased(instance: &str, service: &str) -> Registration {
     Registration { lease: Lease::For(Duration::from_hours(1)), ..managed(instance, service) }
@@ -82,8 +82,9 @@ async fn a_wall_clock_that_goes_back_changes_neither_indexes_nor_leases() {
     let clock = WallClock::fixed(1_700_000_000_000);
     let store = Store::open(database(&dir)).await.unwrap();
     let options = Options::default();
+    let members = alone(&store).await;
     let (service, handle) =
-        trellis_registry::Service::new(options.clone(), store.clone(), clock.clone()).await.unwrap();
+        Service::new(options.clone(), store.clone(), clock.clone(), members.clone()).await.unwrap();
     let shutdown = Shutdown::new();
     let task = tokio::spawn(service.run(shutdown.clone()));
     handle.admit(leased("a-1", "a")).await.unwrap();
@@ -95,7 +96,7 @@ async fn a_wall_clock_that_goes_back_changes_neither_indexes_nor_leases() {
     let before = handle.index();
     shutdown.trigger();
     task.await.unwrap().unwrap();
-    let (_service, handle) = trellis_registry::Service::new(options, store.clone(), clock).await.unwrap();
+    let (_service, handle) = Service::new(options, store.clone(), clock, members).await.unwrap();
     assert!(handle.index() > before, "a run that starts in the past still counts on");
     assert_eq!(handle.discover(&name("a")).len(), 2);
     store.close().await;

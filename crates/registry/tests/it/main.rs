@@ -10,4 +10,5 @@ mod leases;
 mod overrides;
 mod scale;
 mod support;
+mod together;
 mod watching;

@@ -150,7 +150,9 @@ async fn a_row_of_another_version_stops_the_start_and_is_named() {
     let sql = "INSERT INTO registry_overrides VALUES ('instance', 'a-1', 'DRAINING', 0)";
     store.execute(sql, params![]).await.unwrap();
     let clock = trellis_runtime::WallClock::fixed(0);
-    let refused = trellis_registry::Service::new(Options::default(), store, clock).await.err().unwrap();
+    let members = crate::support::alone(&store).await;
+    let refused =
+        trellis_registry::Service::new(Options::default(), store, clock, members).await.err().unwrap();
     assert!(refused.detail().contains("(instance, a-1, DRAINING)"), "{}", refused.detail());
 }
 

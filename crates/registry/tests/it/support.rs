@@ -16,7 +16,7 @@ use trellis_core::{InstanceId, ServiceName};
 use trellis_net::ServeOptions;
 use trellis_registry::{Handle, Lease, Options, Registration, Service};
 use trellis_runtime::{Shutdown, WallClock};
-use trellis_storage::Store;
+use trellis_storage::{Store, members};
 
 pub(crate) fn id(text: &str) -> InstanceId {
     text.parse().unwrap()
@@ -24,6 +24,11 @@ pub(crate) fn id(text: &str) -> InstanceId {
 
 pub(crate) fn name(text: &str) -> ServiceName {
     text.parse().unwrap()
+}
+
+/// The one member of a store that nobody shares. Its lease does not end.
+pub(crate) async fn alone(store: &Store) -> members::Handle {
+    members::Members::join(store, members::Options::new("test", "")).await.unwrap().1
 }
 
 /// An instance that is UP and that the platform runs.
@@ -42,7 +47,9 @@ pub(crate) struct Running {
 impl Running {
     pub(crate) async fn start(database: trellis_storage::Options, options: Options) -> Self {
         let store = Store::open(database).await.unwrap();
-        let (service, handle) = Service::new(options, store.clone(), WallClock::fixed(0)).await.unwrap();
+        let members = alone(&store).await;
+        let (service, handle) =
+            Service::new(options, store.clone(), WallClock::fixed(0), members).await.unwrap();
         let shutdown = Shutdown::new();
         let task = tokio::spawn(service.run(shutdown.clone()));
         Self { handle, store, shutdown, task }

@@ -3,6 +3,7 @@
 mod answer;
 mod documents;
 mod guard;
+mod members;
 mod mesh;
 mod platform;
 mod status;
@@ -20,6 +21,7 @@ use trellis_net::ServeOptions;
 use trellis_runtime::Shutdown;
 
 pub use documents::openapi;
+pub use members::MemberView;
 pub use platform::{Life, Platform};
 pub use status::{PlatformStatus, ProcessView};
 
@@ -61,6 +63,7 @@ pub fn router(platform: Arc<Platform>) -> Router {
     let own = Router::new()
         .route("/v1/status", get(status::status))
         .route("/v1/config", get(status::config))
+        .route("/v1/members", get(members::members))
         .route("/v1/openapi.json", get(documents::document))
         .route("/openapi.json", get(documents::document))
         .route("/health", get(status::health))

@@ -10,7 +10,7 @@ use trellis_core::error::chain;
 use trellis_core::{InstanceId, Phase, ServiceName};
 use trellis_runtime::WallClock;
 use trellis_runtime::health::HealthChecks;
-use trellis_storage::Store;
+use trellis_storage::{Dialect, Store};
 use trellis_supervisor::ProcessState;
 
 use crate::mesh::Control;
@@ -46,6 +46,8 @@ pub struct Platform {
     pub children: trellis_supervisor::Handle,
     /// Its registry.
     pub services: trellis_registry::Handle,
+    /// Who shares its store.
+    pub members: trellis_storage::members::Handle,
     /// Its configuration.
     pub config: trellis_config::Handle,
     /// Its gateway.
@@ -93,6 +95,9 @@ impl Life {
 impl Platform {
     /// Adds the checks behind `/health`: the platform's database, and every process.
     pub(crate) fn add_checks(&self, store: &Store) {
+        if store.dialect() == Dialect::Postgres {
+            self.add_sharing_checks(store);
+        }
         let store = store.clone();
         self.health.add("database", move || {
             let store = store.clone();
@@ -108,6 +113,27 @@ impl Platform {
                 .collect();
             let verdict =
                 if troubled.is_empty() { Ok(()) } else { Err(format!("not ready: {}", troubled.join(", "))) };
+            Box::pin(std::future::ready(verdict))
+        });
+    }
+
+    /// What only matters where others share the store: whether their changes arrive here, and whether this process is
+    /// one of them.
+    fn add_sharing_checks(&self, store: &Store) {
+        let store = store.clone();
+        self.health.add("feed", move || {
+            let state = store.feed_state();
+            let verdict = if state.connected {
+                Ok(())
+            } else {
+                Err(format!("no changes of other nodes for {} s", state.since.elapsed().as_secs()))
+            };
+            Box::pin(std::future::ready(verdict))
+        });
+        let members = self.members.clone();
+        self.health.add("membership", move || {
+            let text = "this node could not renew its membership; others do its work until it can";
+            let verdict = if members.is_live() { Ok(()) } else { Err(text.to_owned()) };
             Box::pin(std::future::ready(verdict))
         });
     }

@@ -11,6 +11,7 @@ use trellis_core::{InstanceId, Phase, ServiceName};
 use trellis_supervisor::ProcessStatus;
 use utoipa::ToSchema;
 
+use super::members::{MemberView, views};
 use super::platform::Platform;
 use crate::settings::Setting;
 
@@ -41,6 +42,9 @@ pub struct PlatformStatus {
     pub data_dir: String,
     /// Its child processes, in the order of their starts.
     pub processes: Vec<ProcessView>,
+    /// Who shares the store, if there is more than one.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub members: Vec<MemberView>,
     /// What the gateway has counted since the start.
     #[schema(value_type = Object)]
     pub traffic: Value,
@@ -83,6 +87,7 @@ type Shared = State<Arc<Platform>>;
 #[utoipa::path(get, path = "/v1/status", tag = "platform", operation_id = "status", responses((status = 200, body = PlatformStatus)))]
 pub(super) async fn status(State(platform): Shared) -> Json<PlatformStatus> {
     let now = platform.clock.unix_millis();
+    let members = views(&platform.members);
     Json(PlatformStatus {
         version: crate::VERSION.into(),
         state: platform.life.as_str().into(),
@@ -100,6 +105,7 @@ pub(super) async fn status(State(platform): Shared) -> Json<PlatformStatus> {
             .into_iter()
             .map(|process| view(&platform, process))
             .collect(),
+        members: if members.len() > 1 { members } else { Vec::new() },
         traffic: serde_json::to_value(platform.traffic.handle().stats()).unwrap_or_default(),
     })
 }

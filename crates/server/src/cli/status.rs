@@ -34,6 +34,14 @@ pub(crate) fn run(admin: &AdminUrl, json: bool) -> Result<(), Error> {
     for process in status.processes.iter().filter(|process| process.state != "ready") {
         trouble(&mut text, process);
     }
+    if !status.members.is_empty() {
+        let rows = status.members.iter().map(|member| {
+            let name = if member.is_this { format!("{} (this)", member.name) } else { member.name.clone() };
+            [name, member.address.clone(), output::ago(now, member.started_unix_ms)]
+        });
+        text.push('\n');
+        text += &output::table(["MEMBER", "ADMIN API", "SINCE"], rows);
+    }
     let counts = counts(&status.traffic);
     if !counts.is_empty() {
         let _ = writeln!(text, "\ngateway: {}", counts.join(", "));

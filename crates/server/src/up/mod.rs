@@ -94,17 +94,21 @@ pub async fn run(options: Options, stop: Shutdown, announce: impl FnOnce(&Summar
     let processes = processes::plan(model, &data, &machine)?;
     let store = Store::open(store_options(&model.app.store, &data)).await?;
 
-    let place = members::Options::new(model.app.name.as_str(), admin_address.to_string());
-    let (members, member) = Members::join(&store, place).await?;
-
     // Build.
-    let (registry, services) =
-        trellis_registry::Service::new((&model.registry).into(), store.clone(), clock.clone()).await?;
+    let place = members::Options::new(&model.registry.node, &admin_url);
+    let (membership, members) = Members::join(&store, place).await?;
+    let (registry, services) = trellis_registry::Service::new(
+        (&model.registry).into(),
+        store.clone(),
+        clock.clone(),
+        members.clone(),
+    )
+    .await?;
     let (configuration, config) = trellis_config::Service::new(
         configuration::options(&manifest, secret_keys.as_deref())?,
         store.clone(),
         clock.clone(),
-        Some(member),
+        Some(members.clone()),
     )
     .await?;
     let apps = Apps::default();
@@ -142,6 +146,7 @@ pub async fn run(options: Options, stop: Shutdown, announce: impl FnOnce(&Summar
         health: HealthChecks::default(),
         children: children.clone(),
         services: services.clone(),
+        members,
         config,
         traffic,
         mesh,
@@ -158,7 +163,7 @@ pub async fn run(options: Options, stop: Shutdown, announce: impl FnOnce(&Summar
         .serve(model, &services, &platform.config, &platform.clock, &base)
         .await
         .map_err(another_port)?;
-    base.spawn("members", members.run(base.shutdown()).map(Ok));
+    base.spawn("members", membership.run(base.shutdown()).map(Ok));
     base.spawn("config", configuration.run(base.shutdown()));
     base.spawn("registry", registry.run(base.shutdown()));
     let sessions = sessions::end_with_their_causes(services, platform.config.clone(), base.shutdown());

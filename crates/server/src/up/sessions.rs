@@ -31,7 +31,7 @@ pub(super) async fn end_with_their_causes(
             for cause in causes {
                 match config.invalidate_sessions_of(&cause).await {
                     Ok(count) if count > 0 => {
-                        info!(count, ?cause, "sessions have ended with what they depend on")
+                        info!(count, ?cause, "sessions have ended with what they depend on");
                     }
                     Ok(_) => {}
                     Err(error) => {

@@ -92,6 +92,12 @@ impl Handle {
         self.view.borrow().epoch
     }
 
+    /// The number of the list of members, and who is on it: both of one moment, for decisions on many keys.
+    pub fn list(&self) -> (u64, Arc<[Member]>) {
+        let view = self.view.borrow();
+        (view.epoch, view.members.clone())
+    }
+
     /// Whether this process may count itself a member at this moment.
     pub fn is_live(&self) -> bool {
         self.view.borrow().lease.holds(Instant::now())
