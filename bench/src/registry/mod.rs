@@ -29,7 +29,7 @@ pub use print::report as table;
 pub use servers::{Peer, Programs};
 pub use size::Size;
 pub use throughput::{Load, Row, Sample};
-pub use watch::Row as Watched;
+pub use watch::{Failed as WatchFailed, Row as Watched};
 
 use crate::procs;
 use crate::proxy::{Target, raise_descriptors};
@@ -100,6 +100,8 @@ pub struct Report {
     pub throughput: Vec<Loaded>,
     /// One for each way to watch.
     pub watch: Vec<Watched>,
+    /// Ways to watch that did not work with so many watchers.
+    pub watch_failed: Vec<WatchFailed>,
     /// Memory and start of ours.
     pub size: Option<Size>,
     /// What became of several nodes.
@@ -147,6 +149,7 @@ async fn measure(options: &Options, folder: &Path) -> Result<Report> {
         load_before: procs::load_average().context("cannot read the load average")?,
         throughput: Vec::new(),
         watch: Vec::new(),
+        watch_failed: Vec::new(),
         size: None,
         nodes: None,
         targets: Vec::new(),
@@ -161,8 +164,9 @@ async fn measure(options: &Options, folder: &Path) -> Result<Report> {
             }
         }
         if chosen(Scenario::Watch) {
-            let (rows, targets) = watch::run(options, &servers).await?;
+            let (rows, failed, targets) = watch::run(options, &servers).await;
             report.watch = rows;
+            report.watch_failed = failed;
             report.targets.extend(targets);
         }
         for server in servers {

@@ -21,6 +21,10 @@ pub fn report(report: &Report) -> String {
     if !report.watch.is_empty() {
         text += &watch(&report.watch);
     }
+    for failed in &report.watch_failed {
+        let line = ["\nnot measured: ", &failed.what, ": ", &failed.reason, "\n"].concat();
+        text += &line;
+    }
     if let Some(one) = &report.size {
         text += &size(one);
     }
