@@ -4,7 +4,9 @@
 
 pub mod audit;
 pub mod chaos;
+pub(crate) mod child;
 pub mod client;
+pub(crate) mod connection;
 pub mod load;
 pub mod measure;
 pub mod money;
@@ -12,4 +14,5 @@ pub mod platform;
 pub mod print;
 pub mod procs;
 pub mod proxy;
+pub mod registry;
 pub mod shop;

@@ -9,7 +9,7 @@ use clap::{Parser, Subcommand, ValueEnum};
 use serde::Serialize;
 
 use trellis_bench::platform::{Phase, Programs};
-use trellis_bench::{chaos, measure, print, proxy};
+use trellis_bench::{chaos, measure, print, proxy, registry};
 
 #[derive(Parser)]
 #[command(name = "trellis-bench", about = "Measures the platform and the shop from outside")]
@@ -46,6 +46,7 @@ enum What {
         common: Common,
     },
     Proxy(proxy::Args),
+    Registry(registry::Args),
     #[command(hide = true)]
     Relay(proxy::RelayArgs),
     #[command(hide = true)]
@@ -87,7 +88,7 @@ async fn main() -> ExitCode {
     }
 }
 
-/// Whether all is well. A missed target of `proxy` is told, and no failure.
+/// Whether all is well. A missed target of `proxy` or `registry` is told, and no failure.
 async fn run(what: What) -> Result<bool> {
     let this = std::env::current_exe()?;
     match what {
@@ -132,6 +133,14 @@ async fn run(what: What) -> Result<bool> {
             say(&proxy::table(&report));
             write_json(args.json.as_deref(), &report)?;
             Ok(true)
+        }
+        What::Registry(args) => {
+            let options = args.options(registry::Programs::around(&this)?);
+            let folder = Folder::make(args.keep.as_deref())?;
+            let report = registry::run(&options, folder.path()).await?;
+            say(&registry::table(&report));
+            write_json(args.json.as_deref(), &report)?;
+            Ok(report.is_whole())
         }
         What::Relay(args) => proxy::relay(args).await.map(|()| true),
         What::Upstream(args) => proxy::upstream(args).await.map(|()| true),

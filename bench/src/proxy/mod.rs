@@ -6,7 +6,6 @@
 mod args;
 mod certificate;
 mod changes;
-mod child;
 mod figures;
 mod idle;
 mod load;
@@ -36,7 +35,9 @@ pub use figures::{Sample, Series};
 pub use load::Generator;
 pub use peers::{Programs, Proxy};
 pub use print::report as table;
+pub(crate) use print::targets as target_table;
 pub use target::Target;
+pub(crate) use {figures::median, session::mb, session::raise_descriptors};
 pub use {relay::Args as RelayArgs, relay::run as relay};
 pub use {upstream::Args as UpstreamArgs, upstream::run as upstream};
 

@@ -129,7 +129,7 @@ fn changed(one: &Changed) -> String {
     text
 }
 
-fn targets(all: &[Target]) -> String {
+pub(crate) fn targets(all: &[Target]) -> String {
     if all.is_empty() {
         return String::new();
     }

@@ -8,11 +8,11 @@ use anyhow::{Context, Result, ensure};
 use rustix::process::{Resource, Rlimit, getrlimit, setrlimit};
 
 use super::certificate::Certificate;
-use super::child::{Child, free_addresses, listens};
 use super::figures::Sample;
 use super::load::{Load, Paths};
 use super::peers::{Proxy, Running, Setting, Wire};
 use super::{Options, Scenario, name};
+use crate::child::{Child, free_addresses, listens};
 
 /// Descriptors for the idle connections, twice, and everything else.
 const DESCRIPTORS: u64 = 32_768;
@@ -118,12 +118,12 @@ pub(super) async fn sample(running: &Running, load: &Load<'_>, time: Duration) -
 }
 
 /// Millions of bytes.
-pub(super) fn mb(kib: u64) -> f64 {
+pub(crate) fn mb(kib: u64) -> f64 {
     kib as f64 * 1024.0 / 1e6
 }
 
 /// As many descriptors as are wanted, or as this process may have; the proxies inherit them.
-fn raise_descriptors() -> Result<()> {
+pub(crate) fn raise_descriptors() -> Result<()> {
     let Rlimit { current, maximum } = getrlimit(Resource::Nofile);
     let wanted = maximum.map_or(DESCRIPTORS, |maximum| maximum.min(DESCRIPTORS));
     if current.is_some_and(|current| current < wanted) {

@@ -81,7 +81,7 @@ async fn echo(request: Request<Incoming>) -> Result<Response<BoxBody<Bytes, Infa
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::proxy::child::free_addresses;
+    use crate::child::free_addresses;
     use crate::proxy::probe;
 
     #[tokio::test]

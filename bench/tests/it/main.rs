@@ -4,6 +4,7 @@ mod changes;
 mod chaos;
 mod measure;
 mod proxy;
+mod registry;
 
 use anyhow::Result;
 use tempfile::TempDir;

@@ -11,9 +11,9 @@ use http::{HeaderValue, Method};
 use rustix::process::{Pid, Signal, kill_process};
 use serde::Deserialize;
 
-use super::super::child::{Child, free_addresses};
 use super::super::peers::is_live;
 use super::super::session::Session;
+use crate::child::{Child, free_addresses};
 use crate::client::Client;
 use crate::procs;
 

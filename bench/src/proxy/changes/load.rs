@@ -12,8 +12,8 @@ use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 use tokio::task::JoinSet;
 use tokio::time::{Instant, sleep_until, timeout_at};
 
-use super::connection::{Broken, Connection};
 use super::tally::{Failure, Tally};
+use crate::connection::{Broken, Connection};
 
 pub(super) use super::tally::Seen;
 

@@ -1,7 +1,6 @@
 //! What clients notice while things change: the whole configuration, the instances behind it, the gateway's own
 //! process. The load goes on at its rate whatever the answers do, and every request that is not answered well counts.
 
-mod connection;
 mod flips;
 mod gateway;
 mod handover;

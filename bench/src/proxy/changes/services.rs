@@ -7,8 +7,8 @@ use std::time::Duration;
 
 use anyhow::{Context, Result, ensure};
 
-use super::super::child::{Child, listens};
 use super::service::LINE;
+use crate::child::{Child, listens};
 
 /// Ports that the kernel gives to nobody by itself: between a stop and the next start, one of those could go to another
 /// connection, or be connected to itself.

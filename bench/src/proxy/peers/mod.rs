@@ -16,7 +16,7 @@ pub use program::Programs;
 pub(super) use program::find;
 
 use super::certificate::Certificate;
-use super::child::{Child, free_addresses, listens};
+use crate::child::{Child, free_addresses, listens};
 use crate::client::Client;
 
 /// Who is measured.

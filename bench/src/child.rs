@@ -18,7 +18,7 @@ const READY_LIMIT: Duration = Duration::from_secs(20);
 const POLL: Duration = Duration::from_millis(10);
 
 /// A running program with all its processes. Dropping it kills them.
-pub(super) struct Child {
+pub(crate) struct Child {
     name: String,
     process: tokio::process::Child,
     pid: u32,
@@ -27,7 +27,7 @@ pub(super) struct Child {
 
 impl Child {
     /// Starts `program` with `args`; what it says goes to `folder/NAME.log`.
-    pub(super) fn start<A: AsRef<std::ffi::OsStr>>(
+    pub(crate) fn start<A: AsRef<std::ffi::OsStr>>(
         name: &str,
         program: &Path,
         args: impl IntoIterator<Item = A>,
@@ -53,7 +53,16 @@ impl Child {
     }
 
     /// Waits until `is_ready` says so; an error with the program's last words if it ends or takes too long.
-    pub(super) async fn ready(&mut self, mut is_ready: impl AsyncFnMut() -> bool) -> Result<()> {
+    pub(crate) async fn ready(&mut self, is_ready: impl AsyncFnMut() -> bool) -> Result<()> {
+        self.ready_every(POLL, is_ready).await
+    }
+
+    /// The same, asked as often as `pause` says.
+    pub(crate) async fn ready_every(
+        &mut self,
+        pause: Duration,
+        mut is_ready: impl AsyncFnMut() -> bool,
+    ) -> Result<()> {
         let began = Instant::now();
         while !is_ready().await {
             if let Some(status) = self.process.try_wait()? {
@@ -62,13 +71,13 @@ impl Child {
             if began.elapsed() > READY_LIMIT {
                 bail!("{} was not ready within {READY_LIMIT:?}; {}", self.name, self.last_words());
             }
-            tokio::time::sleep(POLL).await;
+            tokio::time::sleep(pause).await;
         }
         Ok(())
     }
 
     /// Processor time, user and system, of all its processes.
-    pub(super) fn cpu(&self) -> Result<Duration> {
+    pub(crate) fn cpu(&self) -> Result<Duration> {
         let mut sum = Duration::ZERO;
         for pid in self.processes()? {
             sum += procs::cpu(pid).with_context(|| self.gone())?;
@@ -77,7 +86,7 @@ impl Child {
     }
 
     /// Memory of all its processes. A page that two of them share counts twice in RSS, once in PSS.
-    pub(super) fn memory(&self) -> Result<Memory> {
+    pub(crate) fn memory(&self) -> Result<Memory> {
         let mut sum = Memory::default();
         for pid in self.processes()? {
             let one = procs::memory(pid).with_context(|| self.gone())?;
@@ -99,12 +108,12 @@ impl Child {
     }
 
     /// The end of its log, for a person.
-    pub(super) fn last_words(&self) -> String {
+    pub(crate) fn last_words(&self) -> String {
         format!("the last words of {}:\n{}", self.name, tail(&self.log))
     }
 
     /// Asks it to stop, and waits until it has.
-    pub(super) async fn terminate(mut self, limit: Duration) -> Result<ExitStatus> {
+    pub(crate) async fn terminate(mut self, limit: Duration) -> Result<ExitStatus> {
         let pid = i32::try_from(self.pid).ok().and_then(Pid::from_raw).context("a process without an id")?;
         // To wait closes it, and its end means that nobody is there any more.
         let _stdin = self.process.stdin.take();
@@ -115,7 +124,7 @@ impl Child {
     }
 
     /// Ends it and waits until it is gone.
-    pub(super) async fn stop(mut self) -> Result<()> {
+    pub(crate) async fn stop(mut self) -> Result<()> {
         self.kill();
         self.process.wait().await.with_context(|| format!("cannot wait for {}", self.name))?;
         Ok(())
@@ -138,12 +147,12 @@ impl Drop for Child {
 }
 
 /// Whether someone listens there.
-pub(super) async fn listens(address: SocketAddr) -> bool {
+pub(crate) async fn listens(address: SocketAddr) -> bool {
     tokio::net::TcpStream::connect(address).await.is_ok()
 }
 
 /// Loopback addresses that were free a moment ago.
-pub(super) fn free_addresses<const N: usize>() -> Result<[SocketAddr; N]> {
+pub(crate) fn free_addresses<const N: usize>() -> Result<[SocketAddr; N]> {
     // All are held until the last is found, so no two are the same.
     let mut held = Vec::new();
     let mut found = [SocketAddr::from(([127, 0, 0, 1], 0)); N];

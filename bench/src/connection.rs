@@ -1,6 +1,6 @@
-//! One connection of the load, down to the system calls: whoever fails has to be told what exactly happened.
+//! One connection of a load, down to the system calls: it costs little, and whoever fails is told what exactly happened.
 
-use std::fmt::Display;
+use std::fmt::{self, Display, Formatter};
 use std::net::SocketAddr;
 
 use rustix::net::RecvFlags;
@@ -12,46 +12,46 @@ const MAX_ANSWER: usize = 64 << 10;
 /// Most header lines of one.
 const MAX_HEADERS: usize = 64;
 
-/// A connection to the gateway that is used for one request after the other.
-pub(super) struct Connection {
+/// A connection that is used for one request after the other.
+pub(crate) struct Connection {
     stream: TcpStream,
     /// Requests it has carried.
-    pub(super) carried: u64,
+    pub(crate) carried: u64,
 }
 
 /// A whole answer.
 #[derive(Debug, PartialEq)]
-pub(super) struct Answer {
-    pub(super) status: u16,
-    pub(super) body: Vec<u8>,
+pub(crate) struct Answer {
+    pub(crate) status: u16,
+    pub(crate) body: Vec<u8>,
     /// Nothing more may be asked on this connection.
-    pub(super) is_last: bool,
+    pub(crate) is_last: bool,
 }
 
 /// What did not work, and why.
 #[derive(Debug)]
-pub(super) struct Broken {
-    pub(super) step: &'static str,
-    pub(super) cause: String,
+pub(crate) struct Broken {
+    pub(crate) step: &'static str,
+    pub(crate) cause: String,
 }
 
 impl Connection {
-    pub(super) async fn open(address: SocketAddr) -> Result<Self, Broken> {
+    pub(crate) async fn open(address: SocketAddr) -> Result<Self, Broken> {
         let stream = TcpStream::connect(address).await.map_err(|error| Broken::new("connect", &error))?;
         stream.set_nodelay(true).map_err(|error| Broken::new("setsockopt", &error))?;
-        Ok(Self { stream, carried: 0 })
+        Ok(stream.into())
     }
 
     /// Whether the server has neither closed it nor said anything unasked. Asks the kernel, not what this program has
     /// heard of it.
-    pub(super) fn is_open(&self) -> bool {
+    pub(crate) fn is_open(&self) -> bool {
         let mut byte = [0];
         let peeked = rustix::net::recv(&self.stream, &mut byte, RecvFlags::PEEK | RecvFlags::DONTWAIT);
         matches!(peeked, Err(rustix::io::Errno::AGAIN))
     }
 
     /// Sends `request` and reads the whole answer.
-    pub(super) async fn exchange(&mut self, request: &[u8]) -> Result<Answer, Broken> {
+    pub(crate) async fn exchange(&mut self, request: &[u8]) -> Result<Answer, Broken> {
         self.stream.write_all(request).await.map_err(|error| Broken::new("write", &error))?;
         let mut read = Vec::with_capacity(512);
         loop {
@@ -71,8 +71,14 @@ impl Connection {
     }
 }
 
+impl From<TcpStream> for Connection {
+    fn from(stream: TcpStream) -> Self {
+        Self { stream, carried: 0 }
+    }
+}
+
 impl Broken {
-    pub(super) fn new(step: &'static str, cause: &(impl Display + ?Sized)) -> Self {
+    pub(crate) fn new(step: &'static str, cause: &(impl Display + ?Sized)) -> Self {
         Self { step, cause: cause.to_string() }
     }
 }
@@ -91,7 +97,11 @@ fn parse(read: &[u8]) -> Result<Option<Answer>, Broken> {
         let header = head.headers.iter().find(|header| header.name.eq_ignore_ascii_case(name));
         header.and_then(|header| std::str::from_utf8(header.value).ok())
     };
-    let length = find("content-length").and_then(|length| length.parse::<usize>().ok());
+    let length = match head.code {
+        // Never has a body, and says nothing of its length (RFC 9110, section 8.6).
+        Some(204) => Some(0),
+        _ => find("content-length").and_then(|length| length.parse::<usize>().ok()),
+    };
     let length = length.ok_or_else(|| odd("without a length".into()))?;
     let body = &read[start..];
     if body.len() > length {
@@ -102,6 +112,12 @@ fn parse(read: &[u8]) -> Result<Option<Answer>, Broken> {
     }
     let is_last = find("connection").is_some_and(|word| word.eq_ignore_ascii_case("close"));
     Ok(Some(Answer { status: head.code.unwrap_or_default(), body: body.to_vec(), is_last }))
+}
+
+impl Display for Broken {
+    fn fmt(&self, f: &mut Formatter<'_>) -> fmt::Result {
+        write!(f, "{}: {}", self.step, self.cause)
+    }
 }
 
 #[cfg(test)]
@@ -119,6 +135,7 @@ mod tests {
         let answer = parse(whole).unwrap().unwrap();
         assert_eq!((answer.status, answer.body.as_slice(), answer.is_last), (200, b"hi".as_slice(), true));
         assert!(parse(b"HTTP/1.1 200 OK\r\n\r\n").is_err());
+        assert_eq!(parse(b"HTTP/1.1 204 No Content\r\n\r\n").unwrap().unwrap().status, 204);
         assert!(parse(b"HTTP/1.1 200 OK\r\nContent-Length: 1\r\n\r\nhi").is_err());
     }
 
