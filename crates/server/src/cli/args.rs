@@ -273,11 +273,14 @@ fn given<T>(
     flag: &'static str,
     variable: &'static str,
 ) -> Option<Given<T>> {
-    let origin = match matches.value_source(&flag.replace('-', "_")) {
-        Some(ValueSource::EnvVariable) => Origin::Environment(variable),
-        _ => Origin::Flag(flag),
-    };
-    value.map(|value| Given { value, origin })
+    // Not every command has every option, so only those are asked for that were given.
+    value.map(|value| {
+        let origin = match matches.value_source(&flag.replace('-', "_")) {
+            Some(ValueSource::EnvVariable) => Origin::Environment(variable),
+            _ => Origin::Flag(flag),
+        };
+        Given { value, origin }
+    })
 }
 
 #[cfg(test)]

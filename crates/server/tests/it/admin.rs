@@ -31,7 +31,7 @@ fn it_tells_how_the_platform_is() {
     assert!(!config.body.contains("hunter2"), "{config:?}");
     let listen =
         config.json().as_array().unwrap().iter().find(|s| s["key"] == "gateway.listen").unwrap().clone();
-    assert_eq!(listen["source"], "--gateway-listen");
+    assert_eq!(listen["source"], "--any-port");
     platform.stop();
 }
 
