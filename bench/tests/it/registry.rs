@@ -26,7 +26,7 @@ fn options(scenario: Scenario) -> Result<Options> {
         changes: 3,
         instances: 500,
         nodes: Nodes {
-            nodes: 1,
+            nodes: 2,
             kills: 2,
             clients: 2,
             pause: Duration::from_millis(500),

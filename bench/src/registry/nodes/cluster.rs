@@ -50,13 +50,12 @@ impl Cluster {
     pub(super) async fn start(programs: &Programs, folder: &Path, count: usize, store: &str) -> Result<Self> {
         let mut cluster = Self { trellis: programs.trellis.clone(), nodes: Vec::new() };
         for number in 1..=count {
-            let [admin, gateway] = free_addresses()?;
+            let [admin] = free_addresses()?;
             let name = format!("node-{number}");
             let folder = folder.join(&name);
             std::fs::create_dir_all(&folder).with_context(|| format!("cannot make {}", folder.display()))?;
             let text = format!(
-                "[app]\nname = \"bench\"\nstore = \"{store}\"\n\n[gateway]\nlisten = \"{gateway}\"\n\n\
-                 [admin]\nlisten = \"{admin}\"\n\n[registry]\nnode = \"{name}\"\nmax_instances = 10000000\n{ROUTE}"
+                "[app]\nname = \"bench\"\nstore = \"{store}\"\n\n[registry]\nmax_instances = 10000000\n{ROUTE}"
             );
             std::fs::write(folder.join("trellis.toml"), text)?;
             let state = Arc::new(State { address: admin, turns: AtomicU64::new(0) });
@@ -74,7 +73,9 @@ impl Cluster {
         let node = &mut self.nodes[number];
         let path = |name: &str| node.folder.join(name).display().to_string();
         let (manifest, data) = (path("trellis.toml"), path("data"));
-        let args = ["up", "--json", "-f", &manifest, "--data-dir", &data];
+        let admin = node.state.address.to_string();
+        let args =
+            ["up", "--json", "--any-port", "--admin-listen", &admin, "-f", &manifest, "--data-dir", &data];
         node.child = Some(Child::start(&node.name, &self.trellis, args, &node.folder)?);
         Ok(())
     }
