@@ -1,6 +1,6 @@
 //! Keys, sessions and transactions with the semantics of Consul's: what a lock service needs.
 //!
-//! Everything that decides (who holds a lock, whether a compare-and-set matches) is a [`Draft`](draft::Draft): a pure
+//! Everything that decides (who holds a lock, whether a compare-and-set matches) is a `Draft`: a pure
 //! state machine over the part of the state that a change looks at. It runs inside the ordered write transaction, so
 //! two nodes on one database decide one after the other.
 
