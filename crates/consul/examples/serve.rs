@@ -34,7 +34,9 @@ async fn main() -> Result<(), Box<dyn std::error::Error>> {
             stop.trigger();
         }
     });
-    trellis_consul::serve(listener, options, registry, config, shutdown).await?;
+    let limits = options.serve.clone();
+    let router = trellis_consul::router(options, registry, config);
+    trellis_net::serve(listener, router, limits, shutdown).await?;
     registry_task.await??;
     config_task.await??;
     store.close().await;

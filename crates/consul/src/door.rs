@@ -5,10 +5,8 @@ use std::time::Duration;
 
 use axum::Router;
 use serde::Serialize;
-use tokio::net::TcpListener;
 use trellis_core::InstanceId;
 use trellis_registry::{CheckKey, InstanceKey, Name, Topic};
-use trellis_runtime::Shutdown;
 
 use crate::answer::{Answer, bytes_of};
 use crate::event::Events;
@@ -59,18 +57,6 @@ pub fn router(
         .fallback(refusal::not_found)
         .method_not_allowed_fallback(refusal::method_not_allowed)
         .with_state(door)
-}
-
-/// Serves the API until `shutdown`, then lets running requests finish.
-pub async fn serve(
-    listener: TcpListener,
-    options: Options,
-    registry: trellis_registry::Handle,
-    config: trellis_config::Handle,
-    shutdown: Shutdown,
-) -> trellis_core::error::Result<()> {
-    let limits = options.serve.clone();
-    trellis_net::serve(listener, router(options, registry, config), limits, shutdown).await
 }
 
 impl Door {

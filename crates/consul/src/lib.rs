@@ -25,5 +25,5 @@ mod txn;
 mod unsupported;
 mod wire;
 
-pub use door::{router, serve};
+pub use door::router;
 pub use options::Options;

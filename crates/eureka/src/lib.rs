@@ -31,6 +31,6 @@ mod read;
 mod register;
 mod show;
 
-pub use door::{router, serve};
+pub use door::router;
 pub use options::Options;
 pub use read::check;

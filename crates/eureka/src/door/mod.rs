@@ -10,10 +10,7 @@ use std::sync::Arc;
 
 use axum::Router;
 use axum::routing::{MethodRouter, any, get, post, put};
-use tokio::net::TcpListener;
-use trellis_core::Error;
 use trellis_registry::Handle;
-use trellis_runtime::Shutdown;
 
 use crate::options::Options;
 
@@ -47,17 +44,6 @@ pub fn router(options: Options, registry: Handle) -> Router {
         .method_not_allowed_fallback(refusal::method_not_allowed)
         .fallback(refusal::no_such_path)
         .with_state(door)
-}
-
-/// Serves the door until `shutdown`, then finishes what it answers.
-pub async fn serve(
-    listener: TcpListener,
-    options: Options,
-    registry: Handle,
-    shutdown: Shutdown,
-) -> Result<(), Error> {
-    let limits = options.limits();
-    trellis_net::serve(listener, router(options, registry), limits, shutdown).await
 }
 
 fn operations() -> Vec<(&'static str, MethodRouter<Door>)> {

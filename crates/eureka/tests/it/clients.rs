@@ -166,7 +166,8 @@ async fn over_the_network_until_it_is_told_to_stop() {
     let listener = trellis_net::bind("test", SocketAddr::from(([127, 0, 0, 1], 0))).await.unwrap();
     let address = trellis_net::local_address(&listener).unwrap();
     let (shutdown, options) = (Shutdown::new(), trellis_eureka::Options::default());
-    let serving = trellis_eureka::serve(listener, options, door.registry.clone(), shutdown.clone());
+    let (limits, router) = (options.limits(), trellis_eureka::router(options, door.registry.clone()));
+    let serving = trellis_net::serve(listener, router, limits, shutdown.clone());
     let serving = tokio::spawn(serving);
     let mut stream = TcpStream::connect(address).await.unwrap();
     stream.write_all(b"GET /eureka/apps HTTP/1.1\r\nhost: h\r\nconnection: close\r\n\r\n").await.unwrap();

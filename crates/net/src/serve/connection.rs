@@ -219,3 +219,42 @@ where
     })
     .await
 }
+
+#[cfg(test)]
+mod tests {
+    use http::Response;
+    use tokio::net::TcpListener;
+    use tokio::sync::Semaphore;
+
+    use super::*;
+    use crate::Body;
+
+    #[derive(Clone)]
+    struct Silent;
+
+    impl Handler for Silent {
+        type Body = http_body_util::combinators::UnsyncBoxBody<bytes::Bytes, BoxError>;
+
+        fn handle(
+            &self,
+            _: Request<Incoming>,
+            _: Arc<Client>,
+        ) -> impl Future<Output = Response<Self::Body>> + Send + use<> {
+            ready(Response::new(Self::Body::new(http_body_util::BodyExt::map_err(Body::empty(), Into::into))))
+        }
+    }
+
+    #[tokio::test]
+    async fn what_every_open_connection_has_is_small() {
+        let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+        let peer = listener.local_addr().unwrap();
+        let stream = TcpStream::connect(peer).await.unwrap();
+        let slot = Arc::new(Semaphore::new(1)).acquire_owned().await.unwrap();
+        let options = ServeOptions::default();
+        let builders = Arc::new(Builders::new(&options));
+        let accepted = Accepted { stream, peer, slot };
+        let one = Server::new(Silent, options).connection(accepted, &builders, &Drain::default());
+        let size = size_of_val(&one);
+        assert!(size <= 2048, "the task of a connection has {size} bytes: box what few connections need");
+    }
+}

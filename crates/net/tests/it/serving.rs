@@ -9,7 +9,7 @@ use tokio::sync::{mpsc, oneshot};
 use trellis_core::codes;
 use trellis_net::{Body, ReadOn, ServeOptions, bind};
 
-use crate::support::{cluster, head, request, say, server, text};
+use crate::support::{cluster, eventually, head, request, say, server, text};
 
 const LONG: Duration = Duration::from_secs(10);
 /// Part of what a client or a service does, not something that is waited for.
@@ -128,6 +128,25 @@ async fn a_connection_goes_on_after_it_was_quiet() {
     for _ in 0..2 {
         assert!(head(&mut kept).await.is_some_and(|head| head.contains("content-length: 0")));
     }
+}
+
+#[tokio::test]
+async fn a_quiet_connection_lets_go_of_all_that_only_requests_need() {
+    let (park_after, counted) = (Duration::from_millis(1), std::sync::Arc::new(()));
+    let options = ServeOptions { park_after, ..ServeOptions::default() };
+    let kept = counted.clone();
+    let server = server(options, move |_| {
+        assert!(std::sync::Arc::strong_count(&kept) > 1);
+        async { Response::new(Body::from("ok")) }
+    })
+    .await;
+    let mut stream = TcpStream::connect(server.address).await.unwrap();
+    // Half a request keeps the parser, which has the handler.
+    say(&mut stream, "GET / HTTP/1.1\r\n").await;
+    eventually("a connection is served", async || std::sync::Arc::strong_count(&counted) == 4).await;
+    say(&mut stream, "host: x\r\n\r\n").await;
+    assert!(head(&mut stream).await.is_some());
+    eventually("it has let go", async || std::sync::Arc::strong_count(&counted) == 3).await;
 }
 
 #[tokio::test]

@@ -74,10 +74,12 @@ pub fn router(platform: Arc<Platform>) -> Router {
     guarded(own.merge(registry).merge(config).merge(traffic).merge(mesh))
 }
 
-/// What holds for every path: who may ask, how much may be sent, and what is said of a path that is not there.
+/// What holds for every path of an admin API: who may ask, how much may be sent, and what is said of a path that is not there.
 pub(crate) fn guarded(router: Router) -> Router {
-    router
-        .fallback(answer::not_found)
-        .layer(map_request(guard::limit_body))
-        .layer(from_fn(guard::only_this_machine))
+    only_this_machine(router.fallback(answer::not_found).layer(map_request(guard::limit_body)))
+}
+
+/// Keeps web pages out of an API that has no authentication, however they get at its address.
+pub(crate) fn only_this_machine(router: Router) -> Router {
+    router.layer(from_fn(guard::only_this_machine))
 }

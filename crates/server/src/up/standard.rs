@@ -10,7 +10,7 @@ use trellis_net::{bind, local_address};
 use trellis_runtime::WallClock;
 
 use super::stages::Stage;
-use crate::admin::guarded;
+use crate::admin::only_this_machine;
 
 /// Where these doors are; absent if one is not open.
 #[derive(Debug, Clone, Default, Serialize)]
@@ -54,19 +54,19 @@ impl Sockets {
             let address = local_address(&listener)?;
             let options = trellis_consul::Options { listen: address, ..(&model.consul).into() };
             doors.consul = Some(format!("http://{address}"));
-            let (registry, config) = (registry.clone(), config.clone());
-            stage.spawn(
-                "consul",
-                trellis_consul::serve(listener, options, registry, config, stage.shutdown()),
-            );
+            let limits = options.serve.clone();
+            let router = trellis_consul::router(options, registry.clone(), config.clone());
+            let serving = trellis_net::serve(listener, only_this_machine(router), limits, stage.shutdown());
+            stage.spawn("consul", serving);
         }
         if let Some(listener) = self.eureka {
             let address = local_address(&listener)?;
             let options = trellis_eureka::Options { listen: address, ..(&model.eureka).into() };
             doors.eureka = Some(format!("http://{address}"));
             let limits = options.limits();
-            let router = guarded(trellis_eureka::router(options, registry.clone()));
-            stage.spawn("eureka", trellis_net::serve(listener, router, limits, stage.shutdown()));
+            let router = trellis_eureka::router(options, registry.clone());
+            let serving = trellis_net::serve(listener, only_this_machine(router), limits, stage.shutdown());
+            stage.spawn("eureka", serving);
         }
         if model.dns.enabled {
             let (service, handle) =

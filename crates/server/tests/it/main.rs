@@ -8,6 +8,7 @@ mod gateway;
 mod manifest;
 mod mesh;
 mod refusals;
+mod standard;
 mod stop;
 mod support;
 mod up;

@@ -55,6 +55,18 @@ pub(super) async fn keys_are_written_read_and_removed(db: Database) {
     node.stop().await;
 }
 
+pub(super) async fn the_first_change_of_all_is_seen_by_who_waited_for_it(db: Database) {
+    let node = db.start().await;
+    let (kv, topic) = (&node.handle, Topic::Key("first".into()));
+    let before = kv.kv_get("first").index;
+    let sessions = kv.session_list(None).index;
+    let (woken, written) =
+        tokio::join!(kv.watch_topic(&topic, before, Duration::from_secs(30)), kv.kv_put("first", put("x")));
+    assert!(written.unwrap() && woken.unwrap() > before);
+    assert!(index(kv, "first") > before && index(kv, "first") > sessions);
+    node.stop().await;
+}
+
 pub(super) async fn a_lock_has_one_holder(db: Database) {
     let node = db.start().await;
     let kv = &node.handle;

@@ -17,7 +17,18 @@ pub(crate) const DEADLINE: Duration = Duration::from_secs(30);
 /// The program under test, which sees none of our environment's settings.
 pub(crate) fn trellis() -> Command {
     let mut command = Command::new(env!("CARGO_BIN_EXE_trellis"));
-    for name in ["PHASE", "DATA_DIR", "GATEWAY_LISTEN", "ADMIN_LISTEN", "ADMIN", "LOG"] {
+    for name in [
+        "PHASE",
+        "DATA_DIR",
+        "GATEWAY_LISTEN",
+        "ADMIN_LISTEN",
+        "CONSUL_LISTEN",
+        "DNS_LISTEN",
+        "EUREKA_LISTEN",
+        "ANY_PORT",
+        "ADMIN",
+        "LOG",
+    ] {
         command.env_remove(format!("TRELLIS_{name}"));
     }
     command

@@ -1,0 +1,83 @@
+//! The doors for clients of Consul, DNS and Eureka, as `trellis up` opens them.
+
+use serde_json::{Value, json};
+
+use crate::support::{self, Platform, eventually, http};
+
+/// A platform that leads nowhere and runs nothing.
+const NOTHING: &str = "[[route]]\npath = \"/\"\nrespond = { status = 204 }\n";
+
+fn url(platform: &Platform, door: &str, path: &str) -> String {
+    format!("{}{path}", platform.ready[door].as_str().expect("an address"))
+}
+
+fn put(platform: &Platform, path: &str, body: &Value) -> String {
+    let answer = http::put(&url(platform, "consul", path), "application/json", &body.to_string());
+    assert_eq!(answer.status, 200, "{path}: {answer:?}");
+    answer.body
+}
+
+#[test]
+fn web_pages_are_kept_out_of_every_door() {
+    let folder = support::folder(NOTHING);
+    let platform = Platform::up(folder.path(), &[]);
+    for (door, path) in
+        [("consul", "/v1/catalog/services"), ("eureka", "/eureka/apps"), ("admin", "/v1/services")]
+    {
+        let url = url(&platform, door, path);
+        assert_eq!(http::get(&url).status, 200, "{door}");
+        for header in [("host", "evil.example:80"), ("origin", "http://evil.example")] {
+            assert_eq!(http::send("GET", &url, &[header]).status, 403, "{door}: {header:?}");
+        }
+    }
+    // What is not there is told in the words of the door, not of the admin API.
+    for (door, path) in [("consul", "/v1/nothing"), ("eureka", "/eureka/nothing")] {
+        let answer = http::get(&url(&platform, door, path));
+        assert_eq!(answer.status, 404, "{door}");
+        assert!(!answer.body.contains("admin API"), "{door}: {answer:?}");
+    }
+    platform.stop();
+}
+
+#[test]
+fn a_door_that_is_closed_is_not_listened_for() {
+    let closed = "[consul]\nenabled = false\n[dns]\nenabled = false\n[eureka]\nenabled = false\n";
+    let folder = support::folder(&format!("{closed}{NOTHING}"));
+    let platform = Platform::up(folder.path(), &[]);
+    for door in ["consul", "dns", "eureka"] {
+        assert_eq!(platform.ready.get(door), None, "{door}");
+    }
+    platform.stop();
+}
+
+#[test]
+fn sessions_end_with_the_check_and_with_the_node_that_they_depend_on() {
+    let folder = support::folder(NOTHING);
+    let platform = Platform::up(folder.path(), &[]);
+    put(&platform, "/v1/agent/check/register", &json!({ "Name": "disk", "CheckID": "disk", "TTL": "10m" }));
+    put(&platform, "/v1/agent/check/pass/disk", &json!({}));
+    put(&platform, "/v1/catalog/register", &json!({ "Node": "far", "Address": "10.0.0.9" }));
+    let session = |asked: Value| -> String {
+        let made: Value = serde_json::from_str(&put(&platform, "/v1/session/create", &asked)).expect("JSON");
+        made["ID"].as_str().expect("an id").to_owned()
+    };
+    let of_check = session(json!({ "Checks": ["serfHealth", "disk"], "LockDelay": "0s" }));
+    let of_node = session(json!({ "Node": "far", "Checks": [], "LockDelay": "0s" }));
+    let stays = session(json!({ "LockDelay": "0s" }));
+    assert_eq!(put(&platform, &format!("/v1/kv/lock?acquire={of_check}"), &json!(1)).trim(), "true");
+    let is_there = |id: &str| {
+        http::get(&url(&platform, "consul", &format!("/v1/session/info/{id}"))).json() != json!([])
+    };
+    assert!(is_there(&of_check) && is_there(&of_node) && is_there(&stays));
+
+    put(&platform, "/v1/agent/check/fail/disk", &json!({}));
+    eventually("the session of the check has ended", || (!is_there(&of_check)).then_some(()));
+    let lock = http::get(&url(&platform, "consul", "/v1/kv/lock")).json();
+    assert_eq!(lock[0].get("Session"), None, "its lock is free: {lock}");
+    assert!(is_there(&of_node), "the other node is well");
+
+    put(&platform, "/v1/catalog/deregister", &json!({ "Node": "far" }));
+    eventually("the session of the node has ended", || (!is_there(&of_node)).then_some(()));
+    assert!(is_there(&stays));
+    platform.stop();
+}
