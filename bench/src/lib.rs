@@ -16,3 +16,4 @@ pub mod procs;
 pub mod proxy;
 pub mod registry;
 pub mod shop;
+pub(crate) mod stop;

@@ -24,10 +24,9 @@ mod workers;
 use std::path::Path;
 use std::time::Duration;
 
-use anyhow::{Context, Result, bail, ensure};
+use anyhow::{Context, Result, ensure};
 use clap::ValueEnum;
 use serde::Serialize;
-use tokio::signal::unix::{SignalKind, signal};
 
 pub use args::Args;
 pub use changes::{Args as ServiceArgs, Changed, Failure, Options as Changes, serve};
@@ -42,6 +41,7 @@ pub use {relay::Args as RelayArgs, relay::run as relay};
 pub use {upstream::Args as UpstreamArgs, upstream::run as upstream};
 
 use crate::procs;
+use crate::stop::unless_told;
 use peers::Wire;
 use session::Session;
 
@@ -171,13 +171,7 @@ pub enum Figures {
 
 /// Measures, with configuration files and logs in `folder`. Stops at the first failure, or when it is told to.
 pub async fn run(options: &Options, folder: &Path) -> Result<Report> {
-    let mut terminate = signal(SignalKind::terminate())?;
-    // Whatever ends this future drops the programs it started, which ends them.
-    tokio::select! {
-        report = measure(options, folder) => report,
-        _ = tokio::signal::ctrl_c() => bail!("interrupted"),
-        _ = terminate.recv() => bail!("told to stop"),
-    }
+    unless_told(measure(options, folder)).await
 }
 
 async fn measure(options: &Options, folder: &Path) -> Result<Report> {

@@ -18,10 +18,9 @@ mod watch;
 use std::path::Path;
 use std::time::Duration;
 
-use anyhow::{Context, Result, bail, ensure};
+use anyhow::{Context, Result, ensure};
 use clap::ValueEnum;
 use serde::Serialize;
-use tokio::signal::unix::{SignalKind, signal};
 
 pub use args::Args;
 pub use nodes::{Counts, Options as Nodes, Report as Survived};
@@ -33,6 +32,7 @@ pub use watch::{Failed as WatchFailed, Row as Watched};
 
 use crate::procs;
 use crate::proxy::{Target, raise_descriptors};
+use crate::stop::unless_told;
 use servers::{Room, Server};
 
 /// What is measured, of whom, and for how long.
@@ -128,13 +128,7 @@ impl Report {
 
 /// Measures, with data and logs in `folder`. Stops at the first failure, or when it is told to.
 pub async fn run(options: &Options, folder: &Path) -> Result<Report> {
-    let mut terminate = signal(SignalKind::terminate())?;
-    // Whatever ends this future drops the programs it started, which ends them.
-    tokio::select! {
-        report = measure(options, folder) => report,
-        _ = tokio::signal::ctrl_c() => bail!("interrupted"),
-        _ = terminate.recv() => bail!("told to stop"),
-    }
+    unless_told(measure(options, folder)).await
 }
 
 async fn measure(options: &Options, folder: &Path) -> Result<Report> {

@@ -14,6 +14,7 @@ mod listen;
 mod outgoing;
 mod prefixed;
 pub mod problem;
+pub mod refusal;
 pub mod serve;
 pub mod tcp;
 mod through;

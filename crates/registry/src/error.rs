@@ -81,8 +81,8 @@ pub enum Error {
     /// The registry has stopped, or is about to.
     #[error("the registry is stopping; ask again when it is back")]
     Stopping,
-    /// The override could not be written down. It may still show after a restart, so set or clear it again.
-    #[error("the override could not be written down, so it was not applied; set or clear it again")]
+    /// What was asked for could not be written down, so it was not done. It may still show after a restart, so ask again.
+    #[error("what was asked for could not be written down, so it was not done; ask again")]
     Store(#[source] trellis_storage::Error),
 }
 

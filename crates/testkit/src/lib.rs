@@ -4,6 +4,7 @@
 //! server outlives the test process, even one that is killed.
 
 mod daemon;
+mod database;
 mod gateway;
 mod http;
 mod kept;
@@ -17,6 +18,7 @@ mod scratch;
 mod smtp;
 mod wait;
 
+pub use database::Database;
 pub use gateway::Gateway;
 pub use http::{Answer, Call, Http};
 pub use platform::{ModuleProcess, Platform, PlatformOptions};

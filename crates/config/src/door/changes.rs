@@ -6,11 +6,10 @@ use axum::extract::State;
 use axum::http::HeaderMap;
 use serde::Deserialize;
 use serde_json::value::RawValue;
+use trellis_net::refusal::{ProblemSchema, Reply};
 use utoipa::{IntoParams, ToSchema};
 
-use super::input::{InSpace, Key, Query, author, expected, json, value};
-use super::refusal::Reply;
-use super::schema;
+use super::input::{InSpace, Key, KeyPath, Query, SpacePath, author, expected, json, value};
 use crate::error::Error;
 use crate::handle::Handle;
 use crate::versioned::{Address, Author, Change, Edit, Format, Rule, Written};
@@ -48,14 +47,11 @@ async fn one(
 /// Write a key. Its media type says what kind of text it is; JSON is checked, and schemas are enforced.
 #[utoipa::path(
     put, path = "/v1/config/{app}/{env}/keys/{key}", tag = "config", operation_id = "set_config",
-    params(
-        ("app" = String, Path, description = "The application"), ("env" = String, Path, description = "The environment"),
-        ("key" = String, Path, description = "The key"), About,
-    ),
+    params(KeyPath, About),
     request_body(content = Object, description = "The value", content_type = "application/json"),
     responses(
         (status = 200, description = "key, version, revision", body = Object),
-        (status = "default", body = schema::Problem, content_type = "application/problem+json"),
+        (status = "default", body = ProblemSchema, content_type = "application/problem+json"),
     ),
 )]
 pub(super) async fn put(
@@ -74,13 +70,10 @@ pub(super) async fn put(
 /// Delete a key. Its history stays, and a rollback brings it back, unless it is purged.
 #[utoipa::path(
     delete, path = "/v1/config/{app}/{env}/keys/{key}", tag = "config", operation_id = "delete_config",
-    params(
-        ("app" = String, Path, description = "The application"), ("env" = String, Path, description = "The environment"),
-        ("key" = String, Path, description = "The key"), About,
-    ),
+    params(KeyPath, About),
     responses(
         (status = 200, description = "key, version, revision", body = Object),
-        (status = "default", body = schema::Problem, content_type = "application/problem+json"),
+        (status = "default", body = ProblemSchema, content_type = "application/problem+json"),
     ),
 )]
 pub(super) async fn delete(
@@ -97,13 +90,10 @@ pub(super) async fn delete(
 /// Bring back the value of an earlier version, as a new version.
 #[utoipa::path(
     post, path = "/v1/config/{app}/{env}/rollback/{key}", tag = "config", operation_id = "roll_config_back",
-    params(
-        ("app" = String, Path, description = "The application"), ("env" = String, Path, description = "The environment"),
-        ("key" = String, Path, description = "The key"), About,
-    ),
+    params(KeyPath, About),
     responses(
         (status = 200, description = "key, version, revision", body = Object),
-        (status = "default", body = schema::Problem, content_type = "application/problem+json"),
+        (status = "default", body = ProblemSchema, content_type = "application/problem+json"),
     ),
 )]
 pub(super) async fn rollback(
@@ -149,14 +139,11 @@ fn content(format: Format, value: &RawValue) -> Result<bytes::Bytes, Error> {
 /// Give some instances another value: a candidate, beside the value for all.
 #[utoipa::path(
     put, path = "/v1/config/{app}/{env}/gray/{key}", tag = "config", operation_id = "set_config_candidate",
-    params(
-        ("app" = String, Path, description = "The application"), ("env" = String, Path, description = "The environment"),
-        ("key" = String, Path, description = "The key"), About,
-    ),
+    params(KeyPath, About),
     request_body = CandidateBody,
     responses(
         (status = 200, description = "key, version, revision", body = Object),
-        (status = "default", body = schema::Problem, content_type = "application/problem+json"),
+        (status = "default", body = ProblemSchema, content_type = "application/problem+json"),
     ),
 )]
 pub(super) async fn candidate(
@@ -176,13 +163,10 @@ pub(super) async fn candidate(
 /// Make the candidate the value for all.
 #[utoipa::path(
     post, path = "/v1/config/{app}/{env}/gray/{key}", tag = "config", operation_id = "promote_config",
-    params(
-        ("app" = String, Path, description = "The application"), ("env" = String, Path, description = "The environment"),
-        ("key" = String, Path, description = "The key"), About,
-    ),
+    params(KeyPath, About),
     responses(
         (status = 200, description = "key, version, revision", body = Object),
-        (status = "default", body = schema::Problem, content_type = "application/problem+json"),
+        (status = "default", body = ProblemSchema, content_type = "application/problem+json"),
     ),
 )]
 pub(super) async fn promote(
@@ -198,13 +182,10 @@ pub(super) async fn promote(
 /// Drop the candidate: all get the value again.
 #[utoipa::path(
     delete, path = "/v1/config/{app}/{env}/gray/{key}", tag = "config", operation_id = "abort_config",
-    params(
-        ("app" = String, Path, description = "The application"), ("env" = String, Path, description = "The environment"),
-        ("key" = String, Path, description = "The key"), About,
-    ),
+    params(KeyPath, About),
     responses(
         (status = 200, description = "key, version, revision", body = Object),
-        (status = "default", body = schema::Problem, content_type = "application/problem+json"),
+        (status = "default", body = ProblemSchema, content_type = "application/problem+json"),
     ),
 )]
 pub(super) async fn abort(
@@ -240,11 +221,11 @@ pub(super) struct Op {
 /// Write and delete several keys: all of them or none.
 #[utoipa::path(
     post, path = "/v1/config/{app}/{env}/txn", tag = "config", operation_id = "change_config",
-    params(("app" = String, Path, description = "The application"), ("env" = String, Path, description = "The environment"), About),
+    params(SpacePath, About),
     request_body = [Op],
     responses(
         (status = 200, description = "For each operation key, version, revision", body = [Object]),
-        (status = "default", body = schema::Problem, content_type = "application/problem+json"),
+        (status = "default", body = ProblemSchema, content_type = "application/problem+json"),
     ),
 )]
 pub(super) async fn txn(

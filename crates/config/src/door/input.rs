@@ -11,9 +11,10 @@ use axum::http::request::Parts;
 use bytes::Bytes;
 use serde::de::DeserializeOwned;
 use trellis_core::{Error, ServiceName, codes};
+use trellis_net::refusal::{Refusal, pointer};
 use trellis_net::{PeerAddr, body};
+use utoipa::IntoParams;
 
-use super::refusal::Refusal;
 use crate::error::Error as Refused;
 use crate::handle::Handle;
 use crate::versioned::{Address, Author, Format, Space};
@@ -30,6 +31,30 @@ pub(super) struct InSpace(pub(super) Space);
 
 /// The key of the path.
 pub(super) struct Key(pub(super) Address);
+
+/// The path of an environment, as the document shows it.
+#[derive(IntoParams)]
+#[into_params(parameter_in = Path)]
+#[expect(dead_code, reason = "read by the derive only")]
+pub(super) struct SpacePath {
+    /// The application
+    app: String,
+    /// The environment
+    env: String,
+}
+
+/// The path of a key, as the document shows it.
+#[derive(IntoParams)]
+#[into_params(parameter_in = Path)]
+#[expect(dead_code, reason = "read by the derive only")]
+pub(super) struct KeyPath {
+    /// The application
+    app: String,
+    /// The environment
+    env: String,
+    /// The key
+    key: String,
+}
 
 /// The query, with no parameter that is not known.
 pub(super) struct Query<T>(pub(super) T);
@@ -165,15 +190,4 @@ fn refuse(pointer: &str, error: &serde_json::Error) -> Error {
     }
     let (line, column) = (error.line(), error.column());
     Error::new(codes::MALFORMED_JSON, format!("the body is not JSON: line {line} column {column}"))
-}
-
-/// The JSON pointer (RFC 6901) of a place.
-fn pointer(path: &serde_path_to_error::Path) -> String {
-    use serde_path_to_error::Segment;
-    let segment = |segment: &Segment| match segment {
-        Segment::Seq { index } => format!("/{index}"),
-        Segment::Map { key } => format!("/{}", key.replace('~', "~0").replace('/', "~1")),
-        Segment::Enum { .. } | Segment::Unknown => String::new(),
-    };
-    path.iter().map(segment).collect()
 }

@@ -7,11 +7,10 @@ use axum::extract::State;
 use axum::http::header::{CONTENT_TYPE, ETAG};
 use axum::response::{IntoResponse, Response};
 use serde::Deserialize;
+use trellis_net::refusal::{ProblemSchema, Reply};
 use utoipa::IntoParams;
 
-use super::input::{InSpace, Key, Peer, Query};
-use super::refusal::Reply;
-use super::schema;
+use super::input::{InSpace, Key, Peer, Query, SpacePath};
 use crate::error::Error;
 use crate::handle::Handle;
 use crate::versioned::{Instance, ListView};
@@ -54,10 +53,10 @@ pub(super) fn instance(id: Option<String>, labels: Option<&str>) -> Result<Optio
 /// The keys of an app and environment.
 #[utoipa::path(
     get, path = "/v1/config/{app}/{env}/keys", tag = "config", operation_id = "list_config",
-    params(("app" = String, Path, description = "The application"), ("env" = String, Path, description = "The environment"), Look),
+    params(SpacePath, Look),
     responses(
         (status = 200, description = "revision, and items: key, version, revision, content_type, value, secret, ...", body = Object),
-        (status = "default", body = schema::Problem, content_type = "application/problem+json"),
+        (status = "default", body = ProblemSchema, content_type = "application/problem+json"),
     ),
 )]
 pub(super) async fn list(
@@ -77,12 +76,12 @@ pub(super) async fn list(
 #[utoipa::path(
     get, path = "/v1/config/{app}/{env}/keys/{key}", tag = "config", operation_id = "show_config",
     params(
-        ("app" = String, Path, description = "The application"), ("env" = String, Path, description = "The environment"),
+        SpacePath,
         ("key" = String, Path, description = "The key, such as orders/limits/max"), Look,
     ),
     responses(
         (status = 200, description = "key, version, revision, content_type, value, secret, is_candidate, candidate_for", body = Object),
-        (status = "default", body = schema::Problem, content_type = "application/problem+json"),
+        (status = "default", body = ProblemSchema, content_type = "application/problem+json"),
     ),
 )]
 pub(super) async fn show(

@@ -4,14 +4,13 @@ mod changes;
 mod input;
 mod keys;
 mod past;
-mod refusal;
-mod schema;
 mod schemas;
 mod watching;
 
 use axum::Router;
 use axum::middleware::from_fn;
 use axum::routing::{get, post};
+use trellis_net::refusal;
 use utoipa::OpenApi as _;
 use utoipa::openapi::OpenApi;
 
@@ -40,7 +39,7 @@ pub fn router(handle: Handle) -> Router {
         )
         .route("/v1/config/{app}/{env}/watch", get(watching::watch))
         .method_not_allowed_fallback(refusal::method_not_allowed)
-        .layer(from_fn(refusal::write))
+        .layer(from_fn(|request, next| refusal::write("configuration", request, next)))
         .with_state(handle)
 }
 
@@ -69,7 +68,7 @@ pub fn openapi() -> OpenApi {
         schemas::detach,
         watching::watch,
     ),
-    components(schemas(schema::Problem)),
+    components(schemas(refusal::ProblemSchema)),
     tags((name = "config", description = "Versioned configuration")),
 )]
 struct Document;

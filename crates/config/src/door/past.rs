@@ -3,11 +3,10 @@
 use axum::Json as Answer;
 use axum::extract::State;
 use serde::Deserialize;
+use trellis_net::refusal::{ProblemSchema, Reply};
 use utoipa::IntoParams;
 
-use super::input::{InSpace, Key, Peer, Query};
-use super::refusal::Reply;
-use super::schema;
+use super::input::{InSpace, Key, KeyPath, Peer, Query, SpacePath};
 use crate::handle::Handle;
 use crate::versioned::{AuditView, DiffView, VersionView};
 
@@ -50,13 +49,10 @@ pub(super) struct Between {
 /// The versions of a key, newest first.
 #[utoipa::path(
     get, path = "/v1/config/{app}/{env}/history/{key}", tag = "config", operation_id = "config_history",
-    params(
-        ("app" = String, Path, description = "The application"), ("env" = String, Path, description = "The environment"),
-        ("key" = String, Path, description = "The key"), Page,
-    ),
+    params(KeyPath, Page),
     responses(
         (status = 200, description = "version, revision, action, actor, reason, at_unix_ms, content_type, secret, value, rule", body = [Object]),
-        (status = "default", body = schema::Problem, content_type = "application/problem+json"),
+        (status = "default", body = ProblemSchema, content_type = "application/problem+json"),
     ),
 )]
 pub(super) async fn history(
@@ -72,13 +68,10 @@ pub(super) async fn history(
 /// What is different between two versions, by JSON pointer and by line.
 #[utoipa::path(
     get, path = "/v1/config/{app}/{env}/diff/{key}", tag = "config", operation_id = "config_diff",
-    params(
-        ("app" = String, Path, description = "The application"), ("env" = String, Path, description = "The environment"),
-        ("key" = String, Path, description = "The key"), Between,
-    ),
+    params(KeyPath, Between),
     responses(
         (status = 200, description = "from, to, differences (pointer, before, after), text", body = Object),
-        (status = "default", body = schema::Problem, content_type = "application/problem+json"),
+        (status = "default", body = ProblemSchema, content_type = "application/problem+json"),
     ),
 )]
 pub(super) async fn diff(
@@ -94,10 +87,10 @@ pub(super) async fn diff(
 /// Who changed what, newest first.
 #[utoipa::path(
     get, path = "/v1/config/{app}/{env}/audit", tag = "config", operation_id = "config_audit",
-    params(("app" = String, Path, description = "The application"), ("env" = String, Path, description = "The environment"), Page),
+    params(SpacePath, Page),
     responses(
         (status = 200, description = "revision, key, action, version, actor, reason, at_unix_ms", body = [Object]),
-        (status = "default", body = schema::Problem, content_type = "application/problem+json"),
+        (status = "default", body = ProblemSchema, content_type = "application/problem+json"),
     ),
 )]
 pub(super) async fn audit(

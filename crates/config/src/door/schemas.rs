@@ -6,11 +6,10 @@ use axum::extract::State;
 use axum::http::HeaderMap;
 use serde::Deserialize;
 use serde_json::{Value, json as json_value};
+use trellis_net::refusal::{ProblemSchema, Reply};
 use utoipa::IntoParams;
 
-use super::input::{InSpace, Query, author, json};
-use super::refusal::Reply;
-use super::schema;
+use super::input::{InSpace, Query, SpacePath, author, json};
 use crate::handle::Handle;
 use crate::versioned::SchemaView;
 
@@ -34,7 +33,7 @@ pub(super) struct Nothing {}
 /// The schemas of an app and environment.
 #[utoipa::path(
     get, path = "/v1/config/{app}/{env}/schemas", tag = "config", operation_id = "list_config_schemas",
-    params(("app" = String, Path, description = "The application"), ("env" = String, Path, description = "The environment")),
+    params(SpacePath),
     responses((status = 200, description = "path, schema, revision", body = [Object])),
 )]
 pub(super) async fn list(
@@ -48,11 +47,11 @@ pub(super) async fn list(
 /// Attach a schema to a key and all keys below it. Refused, with every place, if values that are there do not match.
 #[utoipa::path(
     put, path = "/v1/config/{app}/{env}/schemas", tag = "config", operation_id = "attach_config_schema",
-    params(("app" = String, Path, description = "The application"), ("env" = String, Path, description = "The environment"), Place),
+    params(SpacePath, Place),
     request_body(content = Object, description = "The JSON Schema"),
     responses(
         (status = 200, description = "revision", body = Object),
-        (status = "default", body = schema::Problem, content_type = "application/problem+json"),
+        (status = "default", body = ProblemSchema, content_type = "application/problem+json"),
     ),
 )]
 pub(super) async fn attach(
@@ -71,10 +70,10 @@ pub(super) async fn attach(
 /// Take a schema away.
 #[utoipa::path(
     delete, path = "/v1/config/{app}/{env}/schemas", tag = "config", operation_id = "detach_config_schema",
-    params(("app" = String, Path, description = "The application"), ("env" = String, Path, description = "The environment"), Place),
+    params(SpacePath, Place),
     responses(
         (status = 200, description = "revision", body = Object),
-        (status = "default", body = schema::Problem, content_type = "application/problem+json"),
+        (status = "default", body = ProblemSchema, content_type = "application/problem+json"),
     ),
 )]
 pub(super) async fn detach(

@@ -12,12 +12,11 @@ use bytes::Bytes;
 use futures_util::stream;
 use serde::Deserialize;
 use trellis_core::HumanDuration;
+use trellis_net::refusal::{ProblemSchema, Reply};
 use utoipa::IntoParams;
 
-use super::input::{InSpace, Peer, Query, invalid};
+use super::input::{InSpace, Peer, Query, SpacePath, invalid};
 use super::keys::instance;
-use super::refusal::Reply;
-use super::schema;
 use crate::error::Error;
 use crate::handle::Handle;
 use crate::versioned::{Form, Watch};
@@ -59,10 +58,10 @@ pub(super) struct Follow {
 /// `Last-Event-ID` goes on from there. Who reads slowly gets the latest of each key, never a backlog.
 #[utoipa::path(
     get, path = "/v1/config/{app}/{env}/watch", tag = "config", operation_id = "watch_config",
-    params(("app" = String, Path, description = "The application"), ("env" = String, Path, description = "The environment"), Follow),
+    params(SpacePath, Follow),
     responses(
         (status = 200, description = "revision, resync, items", body = Object),
-        (status = "default", body = schema::Problem, content_type = "application/problem+json"),
+        (status = "default", body = ProblemSchema, content_type = "application/problem+json"),
     ),
 )]
 pub(super) async fn watch(

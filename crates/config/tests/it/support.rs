@@ -1,6 +1,5 @@
 //! Configurations to test.
 
-use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use tokio::task::JoinHandle;
@@ -10,7 +9,6 @@ use trellis_core::error::Result as CoreResult;
 use trellis_runtime::{Shutdown, WallClock};
 use trellis_storage::Store;
 use trellis_storage::members::{self, Members};
-use trellis_testkit::Postgres;
 
 /// How long a test waits for what must come.
 pub(crate) const LIMIT: Duration = Duration::from_secs(30);
@@ -21,25 +19,20 @@ pub(crate) const LEASE: Duration = Duration::from_secs(2);
 /// An empty database.
 pub(crate) struct Database {
     pub(crate) options: trellis_storage::Options,
-    _held: Held,
-}
-
-enum Held {
-    Folder { _folder: tempfile::TempDir },
-    Server { _server: Arc<Postgres> },
+    _held: trellis_testkit::Database,
 }
 
 impl Database {
     pub(crate) fn sqlite() -> Self {
-        let folder = tempfile::tempdir().unwrap();
-        let options = trellis_storage::Options::sqlite(&folder.path().join("test.db"));
-        Self { options, _held: Held::Folder { _folder: folder } }
+        Self::of(trellis_testkit::Database::sqlite().unwrap())
     }
 
     pub(crate) fn postgres() -> Self {
-        let server = Postgres::shared().unwrap();
-        let options = trellis_storage::Options::url(&server.fresh_database().unwrap()).unwrap();
-        Self { options, _held: Held::Server { _server: server } }
+        Self::of(trellis_testkit::Database::postgres().unwrap())
+    }
+
+    fn of(held: trellis_testkit::Database) -> Self {
+        Self { options: trellis_storage::Options::url(held.url()).unwrap(), _held: held }
     }
 
     pub(crate) async fn start(&self) -> Node {

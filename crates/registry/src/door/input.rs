@@ -11,9 +11,9 @@ use serde::de::{self, DeserializeOwned, Unexpected, Visitor};
 use serde_json::error::Category;
 use trellis_core::{Error, InstanceId, ServiceName, codes};
 use trellis_net::body;
+use trellis_net::refusal::{Refusal, pointer};
 
 use super::MAX_BODY;
-use super::refusal::Refusal;
 use crate::error::{Error as Refused, Fault};
 
 /// The service in the path.
@@ -108,17 +108,6 @@ fn refuse(pointer: &str, error: &serde_json::Error) -> Error {
 
 fn invalid(pointer: &str, detail: String) -> Error {
     Refused::Invalid(vec![Fault { pointer: pointer.into(), detail }]).into()
-}
-
-/// The JSON pointer (RFC 6901) of a place.
-fn pointer(path: &serde_path_to_error::Path) -> String {
-    use serde_path_to_error::Segment;
-    let segment = |segment: &Segment| match segment {
-        Segment::Seq { index } => format!("/{index}"),
-        Segment::Map { key } => format!("/{}", key.replace('~', "~0").replace('/', "~1")),
-        Segment::Enum { .. } | Segment::Unknown => String::new(),
-    };
-    path.iter().map(segment).collect()
 }
 
 /// A number between `MIN` and 65535, with a refusal that says so.

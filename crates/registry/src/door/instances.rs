@@ -7,10 +7,10 @@ use axum::extract::State;
 use axum::http::StatusCode;
 use serde::Deserialize;
 use trellis_core::{HumanDuration, InstanceId, ServiceName, Status};
+use trellis_net::refusal::{ProblemSchema, Reply};
 use utoipa::ToSchema;
 
 use super::input::{Id, Json, number};
-use super::refusal::Reply;
 use super::schema;
 use crate::error::{Error, Fault};
 use crate::handle::Handle;
@@ -84,7 +84,7 @@ pub(super) struct OverrideBody {
     request_body = RegistrationBody,
     responses(
         (status = 200, body = InstanceView),
-        (status = "default", body = schema::Problem, content_type = "application/problem+json"),
+        (status = "default", body = ProblemSchema, content_type = "application/problem+json"),
     ),
 )]
 pub(super) async fn register(
@@ -120,7 +120,7 @@ pub(super) async fn register(
     params(("id" = String, Path, description = "The instance")),
     responses(
         (status = 200, body = InstanceView),
-        (status = "default", body = schema::Problem, content_type = "application/problem+json"),
+        (status = "default", body = ProblemSchema, content_type = "application/problem+json"),
     ),
 )]
 pub(super) async fn show(State(handle): State<Handle>, Id(id): Id) -> Reply<Answer<InstanceView>> {
@@ -133,7 +133,7 @@ pub(super) async fn show(State(handle): State<Handle>, Id(id): Id) -> Reply<Answ
     params(("id" = String, Path, description = "The instance")),
     responses(
         (status = 204, description = "Renewed"),
-        (status = "default", body = schema::Problem, content_type = "application/problem+json"),
+        (status = "default", body = ProblemSchema, content_type = "application/problem+json"),
     ),
 )]
 pub(super) async fn renew(State(handle): State<Handle>, Id(id): Id) -> Reply<StatusCode> {
@@ -147,7 +147,7 @@ pub(super) async fn renew(State(handle): State<Handle>, Id(id): Id) -> Reply<Sta
     params(("id" = String, Path, description = "The instance")),
     responses(
         (status = 204, description = "Removed"),
-        (status = "default", body = schema::Problem, content_type = "application/problem+json"),
+        (status = "default", body = ProblemSchema, content_type = "application/problem+json"),
     ),
 )]
 pub(super) async fn remove(State(handle): State<Handle>, Id(id): Id) -> Reply<StatusCode> {
@@ -164,7 +164,7 @@ pub(super) async fn remove(State(handle): State<Handle>, Id(id): Id) -> Reply<St
     request_body = OverrideBody,
     responses(
         (status = 204, description = "Set"),
-        (status = "default", body = schema::Problem, content_type = "application/problem+json"),
+        (status = "default", body = ProblemSchema, content_type = "application/problem+json"),
     ),
 )]
 pub(super) async fn set_override(
@@ -182,7 +182,7 @@ pub(super) async fn set_override(
     params(("id" = String, Path, description = "The instance")),
     responses(
         (status = 204, description = "Taken back, or nothing was said"),
-        (status = "default", body = schema::Problem, content_type = "application/problem+json"),
+        (status = "default", body = ProblemSchema, content_type = "application/problem+json"),
     ),
 )]
 pub(super) async fn clear_override(State(handle): State<Handle>, Id(id): Id) -> Reply<StatusCode> {

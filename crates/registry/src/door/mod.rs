@@ -2,13 +2,13 @@
 
 mod input;
 mod instances;
-mod refusal;
 pub(crate) mod schema;
 mod services;
 
 use axum::Router;
 use axum::middleware::from_fn;
 use axum::routing::{get, post, put};
+use trellis_net::refusal;
 use utoipa::OpenApi as _;
 use utoipa::openapi::OpenApi;
 
@@ -30,7 +30,7 @@ pub fn router(handle: Handle) -> Router {
         .route("/v1/instances/{id}/override", put(instances::set_override).delete(instances::clear_override))
         .route("/v1/overrides", get(services::overrides))
         .method_not_allowed_fallback(refusal::method_not_allowed)
-        .layer(from_fn(refusal::write))
+        .layer(from_fn(|request, next| refusal::write("registry", request, next)))
         .with_state(handle)
 }
 

@@ -8,11 +8,11 @@ use axum::extract::State;
 use axum::http::StatusCode;
 use serde::Deserialize;
 use trellis_core::{EndpointSet, HumanDuration};
+use trellis_net::refusal::{ProblemSchema, Reply};
 use utoipa::IntoParams;
 
 use super::input::{Json, Name, Query};
 use super::instances::OverrideBody;
-use super::refusal::Reply;
 use super::schema;
 use crate::handle::Handle;
 use crate::view::{OverrideView, ServiceSummary};
@@ -35,7 +35,7 @@ pub(super) async fn list(State(handle): State<Handle>) -> Answer<Vec<ServiceSumm
     params(("name" = String, Path, description = "The service")),
     responses(
         (status = 200, body = ServiceSummary),
-        (status = "default", body = schema::Problem, content_type = "application/problem+json"),
+        (status = "default", body = ProblemSchema, content_type = "application/problem+json"),
     ),
 )]
 pub(super) async fn show(State(handle): State<Handle>, Name(name): Name) -> Reply<Answer<ServiceSummary>> {
@@ -64,7 +64,7 @@ pub(super) struct EndpointsQuery {
     params(("name" = String, Path, description = "The service, known or not yet known"), EndpointsQuery),
     responses(
         (status = 200, body = schema::EndpointSet),
-        (status = "default", body = schema::Problem, content_type = "application/problem+json"),
+        (status = "default", body = ProblemSchema, content_type = "application/problem+json"),
     ),
 )]
 pub(super) async fn endpoints(
@@ -87,7 +87,7 @@ pub(super) async fn endpoints(
     request_body = OverrideBody,
     responses(
         (status = 204, description = "Set"),
-        (status = "default", body = schema::Problem, content_type = "application/problem+json"),
+        (status = "default", body = ProblemSchema, content_type = "application/problem+json"),
     ),
 )]
 pub(super) async fn set_override(
@@ -105,7 +105,7 @@ pub(super) async fn set_override(
     params(("name" = String, Path, description = "The service")),
     responses(
         (status = 204, description = "Taken back, or nothing was said"),
-        (status = "default", body = schema::Problem, content_type = "application/problem+json"),
+        (status = "default", body = ProblemSchema, content_type = "application/problem+json"),
     ),
 )]
 pub(super) async fn clear_override(State(handle): State<Handle>, Name(name): Name) -> Reply<StatusCode> {

@@ -1,41 +1,27 @@
 //! Databases to test on.
 
-use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use futures_util::future::BoxFuture;
 use trellis_storage::{Error, Options, Store, Tx, params};
-use trellis_testkit::Postgres;
 
 /// How long a test waits for what must come.
 pub(crate) const LIMIT: Duration = Duration::from_secs(30);
 
 /// An empty database.
-pub(crate) struct Database {
-    options: Options,
-    _held: Held,
-}
-
-enum Held {
-    Folder { _folder: tempfile::TempDir },
-    Server { _server: Arc<Postgres> },
-}
+pub(crate) struct Database(trellis_testkit::Database);
 
 impl Database {
     pub(crate) fn sqlite() -> Self {
-        let folder = tempfile::tempdir().unwrap();
-        let options = Options::sqlite(&folder.path().join("test.db"));
-        Self { options, _held: Held::Folder { _folder: folder } }
+        Self(trellis_testkit::Database::sqlite().unwrap())
     }
 
     pub(crate) fn postgres() -> Self {
-        let server = Postgres::shared().unwrap();
-        let options = Options::url(&server.fresh_database().unwrap()).unwrap();
-        Self { options, _held: Held::Server { _server: server } }
+        Self(trellis_testkit::Database::postgres().unwrap())
     }
 
     pub(crate) fn options(&self) -> Options {
-        self.options.clone()
+        Options::url(self.0.url()).unwrap()
     }
 
     pub(crate) async fn store(&self) -> Store {

@@ -4,31 +4,11 @@ mod keys;
 mod nodes;
 mod values;
 
-macro_rules! conformance {
-    ($($module:ident { $($test:ident)* })*) => {
-        mod on_sqlite {
-            $(mod $module {
-                $(#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-                async fn $test() {
-                    super::super::$module::$test(crate::support::Database::sqlite()).await;
-                })*
-            })*
-        }
-
-        mod on_postgres {
-            $(mod $module {
-                $(#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-                async fn $test() {
-                    super::super::$module::$test(crate::support::Database::postgres()).await;
-                })*
-            })*
-        }
-    };
-}
-
-conformance! {
+trellis_testkit::conformance! {
+    crate::support::Database;
     keys {
         keys_are_written_read_and_removed
+        the_first_change_of_all_is_seen_by_who_waited_for_it
         a_lock_has_one_holder
         transactions_are_all_or_nothing
         whoever_waits_is_woken

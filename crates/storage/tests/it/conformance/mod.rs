@@ -8,29 +8,8 @@ mod migrations;
 mod transactions;
 mod types;
 
-macro_rules! conformance {
-    ($($module:ident { $($test:ident)* })*) => {
-        mod on_sqlite {
-            $(mod $module {
-                $(#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-                async fn $test() {
-                    super::super::$module::$test(crate::support::Database::sqlite()).await;
-                })*
-            })*
-        }
-
-        mod on_postgres {
-            $(mod $module {
-                $(#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-                async fn $test() {
-                    super::super::$module::$test(crate::support::Database::postgres()).await;
-                })*
-            })*
-        }
-    };
-}
-
-conformance! {
+trellis_testkit::conformance! {
+    crate::support::Database;
     types {
         every_type_comes_back_as_it_went
         nulls_of_every_type_come_back
