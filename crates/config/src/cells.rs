@@ -3,9 +3,11 @@
 //! Everything that is current (keys, sessions, configuration, schemas) is a cell, so that one statement finds, in one
 //! look at the database, all that has changed since a revision: no node ever sees half of a change.
 
-use serde::Serialize;
 use serde::de::DeserializeOwned;
-use trellis_storage::{Error, FromRow, Migration, Row, Store, Tx, params};
+use serde::{Deserialize, Serialize};
+use trellis_storage::{Error, FromRow, Migration, Params, Row, Store, Tx, params};
+
+use crate::journal::{self, Heap, Step, json, pick, text};
 
 /// The owner of the tables, and the topic in the feed.
 pub(crate) const OWNER: &str = "config";
@@ -44,10 +46,20 @@ pub(crate) const MIGRATIONS: &[Migration] = &[
     },
     // Signs of life of nodes, before the store knew its members.
     Migration { version: 2, name: "no nodes", sql: "DELETE FROM config_cells WHERE kind = 6" },
+    Migration {
+        version: 3,
+        name: "journal",
+        sql: "CREATE TABLE config_journal (
+            revision BIGINT NOT NULL PRIMARY KEY,
+            body TEXT NOT NULL
+          );
+          DROP INDEX config_cells_owner",
+    },
 ];
 
 /// What a cell is.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+#[serde(into = "i64", try_from = "i64")]
 pub(crate) enum Kind {
     /// A key of the key-value space.
     Kv = 1,
@@ -66,18 +78,27 @@ pub(crate) enum Kind {
 }
 
 /// One row. A deleted thing stays as a cell that is not live, so that others learn of it.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub(crate) struct Cell {
     pub(crate) kind: Kind,
     /// Bytes, which both databases order in the same way.
+    #[serde(with = "text")]
     pub(crate) name: Vec<u8>,
     pub(crate) revision: u64,
     pub(crate) live: bool,
     /// The session that holds the key.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
     pub(crate) owner: Option<String>,
     /// JSON.
     pub(crate) meta: String,
+    #[serde(with = "text")]
     pub(crate) value: Vec<u8>,
+}
+
+/// What has changed: a cell in its table, or the steps of a write that is not folded yet.
+pub(crate) enum Found {
+    Cell(Cell),
+    Journal(Vec<Step>),
 }
 
 impl Kind {
@@ -88,6 +109,20 @@ impl Kind {
 
     pub(crate) fn number(self) -> i64 {
         self as i64
+    }
+}
+
+impl From<Kind> for i64 {
+    fn from(kind: Kind) -> Self {
+        kind.number()
+    }
+}
+
+impl TryFrom<i64> for Kind {
+    type Error = String;
+
+    fn try_from(number: i64) -> Result<Self, String> {
+        Self::from_number(number).ok_or_else(|| format!("there is no kind {number}"))
     }
 }
 
@@ -132,61 +167,88 @@ impl FromRow for Cell {
     }
 }
 
-/// The first text that is after all those that begin with `prefix`; `None`: there is none.
-pub(crate) fn after_prefix(prefix: &[u8]) -> Option<Vec<u8>> {
-    let mut end = prefix.to_vec();
-    while let Some(last) = end.pop() {
-        if last < u8::MAX {
-            end.push(last + 1);
-            return Some(end);
+impl FromRow for Found {
+    fn from_row(row: &Row) -> Result<Self, Error> {
+        if row.at::<i64>(0)? == JOURNAL {
+            return journal::steps(&row.at::<String>(5)?).map(Self::Journal);
         }
+        Cell::from_row(row).map(Self::Cell)
     }
-    None
 }
 
-/// Everything that has changed since.
-pub(crate) async fn since(store: &Store, revision: u64) -> Result<Vec<Cell>, Error> {
-    let sql = "SELECT kind, name, revision, live, owner, meta, value FROM config_cells WHERE revision > $1
-               ORDER BY revision";
-    store.fetch_all(sql, params![number(revision)]).await
+/// Marks rows of the journal among those of the cells.
+const JOURNAL: i64 = 0;
+
+/// Cells and journal in one look, so that nothing is missed while one is folded into the other. All that is in the
+/// journal is newer than all that is not.
+const SINCE: &str =
+    "SELECT kind, name, revision, live, owner, meta, value FROM config_cells WHERE revision > $1
+    UNION ALL
+    SELECT 0, $2, revision, TRUE, NULL, body, $2 FROM config_journal WHERE revision > $1
+    ORDER BY 3";
+
+/// Everything that has changed since, in its order.
+pub(crate) async fn since(store: &Store, revision: u64) -> Result<Vec<Found>, Error> {
+    store.fetch_all(SINCE, since_params(revision)).await
 }
 
-pub(crate) async fn one(tx: &mut Tx, kind: Kind, name: &str) -> Result<Option<Cell>, Error> {
-    let sql = "SELECT kind, name, revision, live, owner, meta, value FROM config_cells
-               WHERE kind = $1 AND name = $2";
-    tx.fetch_optional(sql, params![kind.number(), name.as_bytes()]).await
+/// The same, within a transaction.
+pub(crate) async fn since_in(tx: &mut Tx, revision: u64) -> Result<Vec<Found>, Error> {
+    tx.fetch_all(SINCE, since_params(revision)).await
 }
 
-pub(crate) async fn under(tx: &mut Tx, kind: Kind, prefix: &str) -> Result<Vec<Cell>, Error> {
-    if let Some(end) = after_prefix(prefix.as_bytes()) {
-        let sql = "SELECT kind, name, revision, live, owner, meta, value FROM config_cells
-                   WHERE kind = $1 AND name >= $2 AND name < $3";
-        return tx.fetch_all(sql, params![kind.number(), prefix.as_bytes(), end]).await;
+fn since_params(revision: u64) -> Params {
+    params![number(revision), Vec::<u8>::new()]
+}
+
+const PUT_SQLITE: &str = "INSERT INTO config_cells (kind, name, revision, live, owner, meta, value)
+    SELECT j.value ->> 0, substr($2, j.value ->> 1, j.value ->> 2), j.value ->> 3, j.value ->> 4, j.value ->> 5,
+           j.value ->> 6, substr($2, j.value ->> 7, j.value ->> 8)
+    FROM json_each($1) AS j WHERE TRUE
+    ON CONFLICT (kind, name) DO UPDATE SET revision = excluded.revision, live = excluded.live,
+      owner = excluded.owner, meta = excluded.meta, value = excluded.value";
+const PUT_POSTGRES: &str = "INSERT INTO config_cells (kind, name, revision, live, owner, meta, value)
+    SELECT (c->>0)::bigint, substring($2::bytea from (c->>1)::int for (c->>2)::int), (c->>3)::bigint,
+           (c->>4)::boolean, c->>5, c->>6, substring($2::bytea from (c->>7)::int for (c->>8)::int)
+    FROM json_array_elements($1::json) AS c
+    ON CONFLICT (kind, name) DO UPDATE SET revision = excluded.revision, live = excluded.live,
+      owner = excluded.owner, meta = excluded.meta, value = excluded.value";
+
+/// Writes cells; none of them twice.
+pub(crate) async fn put_all(tx: &mut Tx, cells: impl Iterator<Item = &Cell>) -> Result<(), Error> {
+    let mut heap = Heap::new();
+    let rows: Vec<_> = cells
+        .map(|cell| {
+            let (name, value) = (heap.add(&cell.name), heap.add(&cell.value));
+            let Cell { kind, revision, live, owner, meta, .. } = cell;
+            (kind, name.0, name.1, revision, live, owner, meta, value.0, value.1)
+        })
+        .collect();
+    if rows.is_empty() {
+        return Ok(());
     }
-    let sql = "SELECT kind, name, revision, live, owner, meta, value FROM config_cells
-               WHERE kind = $1 AND name >= $2";
-    tx.fetch_all(sql, params![kind.number(), prefix.as_bytes()]).await
+    let sql = pick(tx, PUT_SQLITE, PUT_POSTGRES);
+    tx.execute(sql, params![json(&rows)?, heap.into_bytes()]).await.map(drop)
 }
 
-pub(crate) async fn held_by(tx: &mut Tx, session: &str) -> Result<Vec<Cell>, Error> {
-    let sql = "SELECT kind, name, revision, live, owner, meta, value FROM config_cells WHERE owner = $1";
-    tx.fetch_all(sql, params![session]).await
-}
+const REMOVE_SQLITE: &str = "DELETE FROM config_cells WHERE (kind, name) IN (
+    SELECT j.value ->> 0, substr($2, j.value ->> 1, j.value ->> 2) FROM json_each($1) AS j)";
+const REMOVE_POSTGRES: &str = "DELETE FROM config_cells WHERE (kind, name) IN (
+    SELECT (c->>0)::bigint, substring($2::bytea from (c->>1)::int for (c->>2)::int)
+    FROM json_array_elements($1::json) AS c)";
 
-pub(crate) async fn put(tx: &mut Tx, cell: Cell) -> Result<(), Error> {
-    let sql = "INSERT INTO config_cells (kind, name, revision, live, owner, meta, value)
-               VALUES ($1, $2, $3, $4, $5, $6, $7)
-               ON CONFLICT (kind, name) DO UPDATE SET revision = excluded.revision, live = excluded.live,
-                 owner = excluded.owner, meta = excluded.meta, value = excluded.value";
-    let Cell { kind, name, revision, live, owner, meta, value } = cell;
-    let row = params![kind.number(), name, number(revision), live, owner, meta, value];
-    tx.execute(sql, row).await.map(drop)
-}
-
-/// Removes a row, so that nothing tells that it was there.
-pub(crate) async fn remove(tx: &mut Tx, kind: Kind, name: &str) -> Result<u64, Error> {
-    let sql = "DELETE FROM config_cells WHERE kind = $1 AND name = $2";
-    tx.execute(sql, params![kind.number(), name.as_bytes()]).await
+/// Removes rows, so that nothing tells that they were there.
+pub(crate) async fn remove_all(tx: &mut Tx, names: &[(Kind, &[u8])]) -> Result<(), Error> {
+    let mut heap = Heap::new();
+    let rows: Vec<_> = names
+        .iter()
+        .map(|(kind, name)| {
+            let (begin, length) = heap.add(name);
+            (kind, begin, length)
+        })
+        .collect();
+    let sql = pick(tx, REMOVE_SQLITE, REMOVE_POSTGRES);
+    tx.execute(sql, params![json(&rows)?, heap.into_bytes()]).await.map(drop)
 }
 
 /// Forgets deletions up to a revision.
@@ -198,17 +260,4 @@ pub(crate) async fn forget(tx: &mut Tx, up_to: u64) -> Result<u64, Error> {
 /// Revisions are counted up from 1 and never reach the end of the type.
 pub(crate) fn number(revision: u64) -> i64 {
     i64::try_from(revision).unwrap_or(i64::MAX)
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn the_end_of_a_prefix_is_found() {
-        assert_eq!(after_prefix(b"ab"), Some(b"ac".to_vec()));
-        assert_eq!(after_prefix(b"a\xff"), Some(b"b".to_vec()));
-        assert_eq!(after_prefix(b"\xff\xff"), None);
-        assert_eq!(after_prefix(b""), None);
-    }
 }

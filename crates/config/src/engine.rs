@@ -1,33 +1,31 @@
-//! The middle of it all: the snapshot that reads look at, and the one way in which it changes.
+//! The middle of it all: the snapshot that reads look at, and how it becomes newer.
 //!
-//! A change is decided and written inside an ordered transaction of the store, and then read back: the snapshot takes in
-//! everything newer than its revision with one statement. So it sees the changes of other nodes in the same order as its
-//! own, and many changes at once share one reading.
+//! A change is decided on a snapshot within an ordered transaction of the store (see `changes`); after the commit that
+//! snapshot is shown. What other nodes wrote is read in the same order: everything newer than the own revision, with one
+//! statement.
 
 use std::collections::HashMap;
-use std::sync::atomic::AtomicU64;
+use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
-use std::time::Duration;
 
 use arc_swap::ArcSwap;
 use tokio::sync::{Notify, Semaphore};
 use tokio::time::Instant;
-use tracing::error;
-use trellis_core::error::chain;
 use trellis_net::Answers;
 use trellis_runtime::{Shutdown, WallClock};
-use trellis_storage::{BoxFuture, Dialect, Store, Tx, members};
+use trellis_storage::{Dialect, Store, members, params};
 
 use crate::cells::{self, Cell, Kind};
-use crate::error::{Error, Result};
+use crate::changes::{Outcome, Queue};
+use crate::error::Result;
+use crate::journal::{self, Step};
 use crate::kv::Session;
 use crate::kv::deadlines::Deadlines;
 use crate::kv::tokens::Delay;
 use crate::options::Options;
-use crate::ordered;
+use crate::reading::Reading;
 use crate::snapshot::Snapshot;
 use crate::topics::Topics;
-use crate::versioned::history::{self, Record};
 
 pub(crate) struct Engine {
     pub(crate) options: Options,
@@ -48,36 +46,17 @@ pub(crate) struct Engine {
     pub(crate) answers: Answers<Arc<str>>,
     /// How many answers were made, and not taken from those that were there.
     pub(crate) answers_made: AtomicU64,
+    /// Changes that wait for the next write.
+    pub(crate) changes: Queue,
+    /// About how many steps of the journal are not folded yet.
+    pub(crate) journaled: AtomicUsize,
     current: ArcSwap<Snapshot>,
     refreshing: tokio::sync::Mutex<()>,
+    folding: tokio::sync::Mutex<()>,
     deadlines: Mutex<Deadlines>,
     /// When this node first saw each lock delay. Measured here, so no clock that jumps can shorten one.
     seen: Mutex<HashMap<Arc<str>, (u64, Instant)>>,
 }
-
-/// What a change decided.
-pub(crate) struct Outcome<T> {
-    pub(crate) value: T,
-    /// What is written. Nothing: nothing is changed, and there is no new revision.
-    pub(crate) cells: Vec<Cell>,
-    /// What is added to the history.
-    pub(crate) records: Vec<Record>,
-}
-
-/// Why a transaction is given up.
-enum Halt<T> {
-    Failed(Error),
-    Unchanged(T),
-}
-
-impl<T> From<trellis_storage::Error> for Halt<T> {
-    fn from(error: trellis_storage::Error) -> Self {
-        Self::Failed(error.into())
-    }
-}
-
-/// So often a snapshot is read again if the database does not answer after a write.
-const READ_TRIES: u32 = 5;
 
 impl Engine {
     pub(crate) async fn open(
@@ -85,7 +64,7 @@ impl Engine {
         store: Store,
         clock: WallClock,
         members: Option<members::Handle>,
-    ) -> Result<Self> {
+    ) -> Result<Arc<Self>> {
         store.migrate(cells::OWNER, cells::MIGRATIONS).await?;
         if store.head().await? == 0 {
             // Whoever waits for what is not there yet is told of index 1, since 0 means "now" to Consul's clients. So the
@@ -98,7 +77,9 @@ impl Engine {
             Some(members) => members.node_id().clone(),
             None => crate::kv::random_id()?.to_string().into(),
         };
-        let engine = Self {
+        let engine = Arc::new(Self {
+            changes: Queue::new(store.max_waiting_writes()),
+            journaled: AtomicUsize::new(0),
             topics: Topics::default(),
             waiters: Semaphore::new(options.max_waiters.min(Semaphore::MAX_PERMITS)),
             closing: Shutdown::new(),
@@ -109,21 +90,23 @@ impl Engine {
             answers_made: AtomicU64::new(0),
             current: ArcSwap::default(),
             refreshing: tokio::sync::Mutex::default(),
+            folding: tokio::sync::Mutex::default(),
             deadlines: Mutex::default(),
             seen: Mutex::default(),
             options,
             store,
             clock,
-        };
+        });
         engine.refresh(None).await?;
         if engine.snapshot().revision == 0 {
             // Revision 0 asks for everything, so nobody could wait for the first change after it.
-            let first = engine.change(|_, revision| {
-                let cells = vec![Cell::new(Kind::Floor, "", revision, true, &0)];
-                Box::pin(async move { Ok(Outcome { value: (), cells, records: Vec::new() }) })
-            });
-            first.await?;
+            let first = |_: &Snapshot, revision| {
+                let floor = Cell::new(Kind::Floor, "", revision, true, &0);
+                Ok(Outcome { value: (), steps: vec![Step::Cell(floor)] })
+            };
+            engine.change(first).await?;
         }
+        engine.settle().await?;
         Ok(engine)
     }
 
@@ -133,57 +116,6 @@ impl Engine {
 
     pub(crate) fn deadlines(&self) -> MutexGuard<'_, Deadlines> {
         self.deadlines.lock().unwrap_or_else(PoisonError::into_inner)
-    }
-
-    /// Decides and writes. Returns after the commit, when the snapshot has it; with the revision, if there is one.
-    pub(crate) async fn change<T, F>(&self, work: F) -> Result<(T, Option<u64>)>
-    where
-        F: for<'t> FnOnce(&'t mut Tx, u64) -> BoxFuture<'t, Result<Outcome<T>>> + Send + 'static,
-        T: Send + 'static,
-    {
-        let keep = self.options.history;
-        let written = ordered::write(&self.store, move |tx, revision| {
-            Box::pin(async move {
-                let outcome = work(tx, revision).await.map_err(Halt::Failed)?;
-                if outcome.cells.is_empty() {
-                    return Err(Halt::Unchanged(outcome.value));
-                }
-                for cell in outcome.cells {
-                    cells::put(tx, cell).await?;
-                }
-                for record in outcome.records {
-                    history::add(tx, record, keep).await?;
-                }
-                Ok((outcome.value, revision))
-            })
-        })
-        .await;
-        match written {
-            Ok((value, revision)) => {
-                self.catch_up(revision).await?;
-                Ok((value, Some(revision)))
-            }
-            Err(Halt::Unchanged(value)) => Ok((value, None)),
-            Err(Halt::Failed(error)) => Err(error),
-        }
-    }
-
-    /// Waits until the snapshot has this revision. What is written is written, so a database that does not answer for
-    /// an instant is asked again.
-    async fn catch_up(&self, revision: u64) -> Result<()> {
-        let mut pause = Duration::from_millis(5);
-        for _ in 1..READ_TRIES {
-            if self.refresh(Some(revision)).await.is_ok() {
-                return Ok(());
-            }
-            tokio::time::sleep(pause).await;
-            pause *= 4;
-        }
-        self.refresh(Some(revision)).await.map_err(|error| match error {
-            // It must not look as if nothing had been done.
-            Error::Store(cause) => trellis_storage::Error::CommitFailed(cause.to_string()).into(),
-            other => other,
-        })
     }
 
     /// Takes in what the database has and the snapshot has not; nothing, if that has the revision `known` already.
@@ -196,47 +128,73 @@ impl Engine {
         if known.is_some_and(has) {
             return Ok(());
         }
-        let old = self.snapshot();
-        self.take_in(&old, turn).await
+        let reading = Reading::of(&self.store, &self.snapshot()).await?;
+        self.show(reading, &turn);
+        Ok(())
     }
 
     /// Reads everything anew: the database may have been set back to an earlier state.
     pub(crate) async fn reload(&self) -> Result<()> {
         let turn = self.refreshing.lock().await;
-        self.take_in(&Snapshot::default(), turn).await?;
-        self.count_all();
-        self.topics.publish_all(self.current.load().revision);
+        let reading = Reading::of(&self.store, &Snapshot::default()).await?;
+        self.show(Reading { forgotten: true, ..reading }, &turn);
         Ok(())
     }
 
-    async fn take_in(&self, old: &Snapshot, _turn: tokio::sync::MutexGuard<'_, ()>) -> Result<()> {
-        let mut cells = cells::since(&self.store, old.revision).await?;
-        let mut new = old.clone();
-        // Deletions that this node has not seen may be forgotten already, so everything is read anew.
-        let forgotten = old.revision > 0
-            && cells.iter().any(|c| c.kind == Kind::Floor && c.meta().is_ok_and(|f: u64| f > old.revision));
-        if forgotten {
-            cells = cells::since(&self.store, 0).await?;
-            new = Snapshot::default();
+    /// Shows what a transaction read and wrote, unless somebody has shown that by now.
+    pub(crate) async fn install(&self, reading: Reading) {
+        let turn = self.refreshing.lock().await;
+        if reading.snapshot.revision > self.current.load().revision {
+            self.show(reading, &turn);
         }
-        for cell in &cells {
-            new.apply(cell).map_err(|cause| unreadable(cell, &cause))?;
+    }
+
+    /// Sees that the tables of versions and audit have everything that was acknowledged, on any node.
+    pub(crate) async fn settle_for_reading(&self) -> Result<()> {
+        if self.members.is_some() && self.journaled.load(Ordering::Relaxed) == 0 {
+            let sql = "SELECT 1 FROM config_journal LIMIT 1";
+            let of_others: Option<i32> = self.store.fetch_optional(sql, params![]).await?;
+            self.journaled.fetch_add(usize::from(of_others.is_some()), Ordering::Relaxed);
         }
-        // Seen before it is shown: whoever reads of a delay finds when it began.
-        self.note_delays(&cells, Instant::now());
-        self.current.store(Arc::new(new));
-        if forgotten {
-            self.count_all();
-            self.topics.publish_all(self.current.load().revision);
-        } else {
-            self.count(&cells);
-            for cell in &cells {
-                if let Ok(name) = cell.name() {
-                    self.topics.publish(cell.kind, name, cell.revision);
-                }
-            }
+        self.settle().await
+    }
+
+    /// Folds the journal into its tables.
+    pub(crate) async fn settle(&self) -> Result<()> {
+        // Whoever finds nothing to do must not be ahead of one who is still at it.
+        let _turn = self.folding.lock().await;
+        if self.journaled.load(Ordering::Relaxed) == 0 {
+            return Ok(());
+        }
+        let keep = self.options.history;
+        // What is added meanwhile is folded the next time.
+        let before = self.journaled.swap(0, Ordering::Relaxed);
+        let folded = self.store.write_ordered(move |tx| Box::pin(journal::fold(tx, keep))).await;
+        if let Err(error) = folded {
+            self.journaled.fetch_add(before, Ordering::Relaxed);
+            return Err(trellis_storage::Error::into(error));
         }
         Ok(())
+    }
+
+    fn show(&self, reading: Reading, _turn: &tokio::sync::MutexGuard<'_, ()>) {
+        let Reading { snapshot, cells, forgotten, journaled } = reading;
+        self.journaled.fetch_add(journaled, Ordering::Relaxed);
+        let revision = snapshot.revision;
+        // Seen before it is shown: whoever reads of a delay finds when it began.
+        self.note_delays(&cells, Instant::now());
+        self.current.store(Arc::new(snapshot));
+        if forgotten {
+            self.count_all();
+            self.topics.publish_all(revision);
+            return;
+        }
+        self.count(&cells);
+        for cell in &cells {
+            if let Ok(name) = cell.name() {
+                self.topics.publish(cell.kind, name, cell.revision);
+            }
+        }
     }
 
     fn note_delays(&self, cells: &[Cell], now: Instant) {
@@ -295,14 +253,4 @@ impl Engine {
             None => deadlines.stop(id),
         }
     }
-}
-
-fn unreadable(cell: &Cell, cause: &str) -> Error {
-    let name = String::from_utf8_lossy(&cell.name);
-    let fix = "was it written by a newer version? Delete the row, or run that version";
-    let text =
-        format!("config_cells has a row ({:?}, {name}) that cannot be read: {cause}; {fix}", cell.kind);
-    let error = trellis_storage::Error::Decode(text);
-    error!(error = chain(&error), "the configuration cannot be read");
-    error.into()
 }

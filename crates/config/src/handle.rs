@@ -45,6 +45,11 @@ impl Handle {
         self.engine.options.max_waiters.saturating_sub(self.engine.waiters.available_permits())
     }
 
+    /// How many changes wait for the next write.
+    pub fn changes_waiting(&self) -> usize {
+        self.engine.changes.len()
+    }
+
     /// How many sessions with a time to live this node counts the time of.
     pub fn sessions_counted(&self) -> usize {
         self.engine.deadlines().len()

@@ -9,8 +9,10 @@ use trellis_core::error::chain;
 use trellis_storage::{FeedBatch, params};
 
 use crate::cells::{self, Cell, Kind};
-use crate::engine::{Engine, Outcome};
+use crate::changes::Outcome;
+use crate::engine::Engine;
 use crate::error::Result;
+use crate::journal::Step;
 use crate::kv::tokens::Delay;
 
 /// How long to wait after the database did not answer.
@@ -52,31 +54,24 @@ pub(crate) async fn tidy(engine: &Arc<Engine>, before: u64) -> Result<()> {
         .map(|(key, delay)| (key.clone(), delay.revision))
         .collect();
     if !over.is_empty() {
-        let done = engine.change(move |tx, revision| {
-            Box::pin(async move {
-                let mut gone = Vec::new();
-                for (key, seen) in over {
-                    // Another holder may have ended in the meantime, and begun a new one.
-                    let cell = cells::one(tx, Kind::Delay, &key).await?;
-                    if cell.is_some_and(|cell| cell.live && cell.revision == seen) {
-                        gone.push(Delay::to_cell(None, &key, revision));
-                    }
-                }
-                Ok(Outcome { value: (), cells: gone, records: Vec::new() })
-            })
+        let done = engine.change(move |snapshot, revision| {
+            // Another holder may have ended in the meantime, and begun a new one.
+            let still = |(key, seen): &&(Arc<str>, u64)| {
+                snapshot.delays.get(key).is_some_and(|delay| delay.revision == *seen)
+            };
+            let gone = over.iter().filter(still).map(|(key, _)| Delay::to_cell(None, key, revision));
+            Ok(Outcome { value: (), steps: gone.map(Step::Cell).collect() })
         });
         done.await?;
     }
     if snapshot.tombstones() > engine.options.max_tombstones && before > snapshot.floor {
-        let done = engine.change(move |tx, revision| {
-            Box::pin(async move {
-                let count = cells::forget(tx, before).await?;
-                let floor = Cell::new(Kind::Floor, "", revision, true, &before);
-                Ok(Outcome { value: count, cells: vec![floor], records: Vec::new() })
-            })
+        let done = engine.change(move |_, revision| {
+            let floor = Cell::new(Kind::Floor, "", revision, true, &before);
+            Ok(Outcome { value: (), steps: vec![Step::Forget(before), Step::Cell(floor)] })
         });
-        let (count, _) = done.await?;
-        info!(count, "deletions of long ago were forgotten");
+        done.await?;
+        engine.settle().await?;
+        info!(revision = before, "deletions of long ago were forgotten");
     }
     let most = i64::from(engine.options.max_audit);
     let held: Option<i64> =

@@ -21,6 +21,8 @@ use crate::options::Options;
 const TURN: usize = 64;
 /// What falls due in the meantime is handled in one turn.
 const PAUSE: Duration = Duration::from_millis(100);
+/// How often the journal is folded.
+const SETTLE: Duration = Duration::from_secs(1);
 /// How often what is old is looked for.
 const TIDY: Duration = Duration::from_mins(1);
 
@@ -41,7 +43,7 @@ impl Service {
         clock: WallClock,
         members: Option<members::Handle>,
     ) -> Result<(Self, Handle)> {
-        let engine = Arc::new(Engine::open(options, store, clock, members).await?);
+        let engine = Engine::open(options, store, clock, members).await?;
         Ok((Self { engine: engine.clone() }, Handle::new(engine)))
     }
 
@@ -49,7 +51,13 @@ impl Service {
     pub async fn run(self, shutdown: Shutdown) -> trellis_core::error::Result<()> {
         let engine = &self.engine;
         let work = async {
-            tokio::join!(reap(engine), housekeeping::follow(engine), tidy(engine), adoption::run(engine));
+            tokio::join!(
+                reap(engine),
+                housekeeping::follow(engine),
+                tidy(engine),
+                settle(engine),
+                adoption::run(engine)
+            );
         };
         tokio::select! {
             () = shutdown.triggered() => engine.closing.trigger(),
@@ -87,6 +95,18 @@ async fn reap(engine: &Arc<Engine>) {
             info!(count = ended, "sessions were not renewed and have ended");
         }
         sleep(PAUSE).await;
+    }
+}
+
+/// Folds the journal when writing has paused, or has gone on for a while.
+async fn settle(engine: &Arc<Engine>) {
+    let mut ticks = interval(SETTLE);
+    ticks.set_missed_tick_behavior(MissedTickBehavior::Delay);
+    loop {
+        ticks.tick().await;
+        if let Err(error) = engine.settle().await {
+            warn!(error = chain(&error), "the journal cannot be folded; it is tried again");
+        }
     }
 }
 

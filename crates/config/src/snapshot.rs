@@ -3,7 +3,7 @@
 use std::ops::Bound;
 use std::sync::Arc;
 
-use imbl::OrdMap;
+use imbl::{OrdMap, OrdSet};
 
 use crate::cells::{Cell, Kind};
 use crate::kv::tokens::{Delay, Slot};
@@ -19,6 +19,8 @@ pub(crate) struct Snapshot {
     pub(crate) floor: u64,
     pub(crate) slots: OrdMap<Arc<str>, Arc<Slot>>,
     pub(crate) sessions: OrdMap<SessionId, Arc<Session>>,
+    /// The keys that each session holds.
+    held: OrdMap<SessionId, OrdSet<Arc<str>>>,
     /// The last revision that began or ended a session.
     sessions_index: u64,
     pub(crate) delays: OrdMap<Arc<str>, Arc<Delay>>,
@@ -40,8 +42,12 @@ impl Snapshot {
             Kind::Kv => {
                 let (key, slot) = Slot::of_cell(cell)?;
                 let is_gone = slot.entry().is_none();
-                let was_gone = self.slots.insert(key, Arc::new(slot)).is_some_and(|s| s.entry().is_none());
+                let holder = slot.entry().and_then(|entry| entry.session);
+                let old = self.slots.insert(key.clone(), Arc::new(slot));
+                let old = old.as_deref();
+                let was_gone = old.is_some_and(|slot| slot.entry().is_none());
                 self.gone = self.gone + usize::from(is_gone) - usize::from(was_gone);
+                self.hold(&key, old.and_then(|slot| slot.entry()?.session), holder);
             }
             Kind::Session => {
                 let (id, session) = Session::of_cell(cell)?;
@@ -97,6 +103,29 @@ impl Snapshot {
             }
         }
         Ok(())
+    }
+
+    fn hold(&mut self, key: &Arc<str>, old: Option<SessionId>, new: Option<SessionId>) {
+        if old == new {
+            return;
+        }
+        if let Some(old) = old
+            && let Some(keys) = self.held.get_mut(&old)
+        {
+            keys.remove(key);
+            if keys.is_empty() {
+                self.held.remove(&old);
+            }
+        }
+        if let Some(new) = new {
+            self.held.entry(new).or_default().insert(key.clone());
+        }
+    }
+
+    /// The keys that a session holds.
+    pub(crate) fn held_by(&self, session: SessionId) -> impl Iterator<Item = (&Arc<str>, &Slot)> {
+        let keys = self.held.get(&session).into_iter().flatten();
+        keys.filter_map(|key| self.slots.get_key_value(key)).map(|(key, slot)| (key, &**slot))
     }
 
     pub(crate) fn entry(&self, key: &str) -> Option<&Entry> {

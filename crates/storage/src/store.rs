@@ -172,6 +172,14 @@ impl Store {
         }
     }
 
+    /// How many writes may wait; more are refused.
+    pub fn max_waiting_writes(&self) -> usize {
+        match &self.backend {
+            Backend::Sqlite(sqlite) => sqlite.max_waiting_writes(),
+            Backend::Postgres(postgres) => postgres.max_waiting_writes(),
+        }
+    }
+
     /// Refuses new work, waits for what was accepted, and closes every connection.
     pub async fn close(&self) {
         self.hub.close();

@@ -104,12 +104,23 @@ impl Tx {
         self.usable()?;
         let key = key.into();
         let max = self.hub.options.max_announced;
-        let base = match self.ledger.base() {
-            None if self.ledger.is_ordered() => self.take_head().await?,
-            base => base.unwrap_or_default(),
-        };
+        let base = self.base().await?;
         let revision = self.ledger.announce(base, topic, key, max);
         self.note(revision)
+    }
+
+    /// The revision that the next [announcement](Self::announce) will have, if this write makes one.
+    pub async fn next_revision(&mut self) -> Result<u64, Error> {
+        self.usable()?;
+        let base = self.base().await?;
+        Ok(self.ledger.next(base))
+    }
+
+    async fn base(&mut self) -> Result<u64, Error> {
+        match self.ledger.base() {
+            None if self.ledger.is_ordered() => self.take_head().await,
+            base => Ok(base.unwrap_or_default()),
+        }
     }
 
     /// Aborts this transaction with [`Error::NotLive`] unless the node is a member, and the list of members still has this

@@ -9,7 +9,7 @@ use super::ops::{Refused, TxnOp, TxnOpError};
 use super::session::{Behavior, Session, SessionId};
 use super::tokens::{Delay, Slot};
 use super::{Entry, TxnDone};
-use crate::cells::Cell;
+use crate::journal::Step;
 
 /// The part of the state that a change looks at. What is not in it is not there; whoever makes one puts in everything
 /// that the change may touch.
@@ -240,12 +240,12 @@ impl Draft {
     }
 
     /// What has to be written down.
-    pub(crate) fn cells(&self) -> Vec<Cell> {
+    pub(crate) fn steps(&self) -> Vec<Step> {
         let slots = self.changed.iter().filter_map(|key| Some(self.slots.get(key)?.to_cell(key)));
         let begun = self.begun.iter().filter_map(|id| self.sessions.get(id)).map(Session::to_cell);
         let ended = self.ended.iter().map(|id| Session::gone(*id, self.index));
         let delays = self.delayed.iter().map(|(key, delay)| Delay::to_cell(delay.as_ref(), key, self.index));
-        slots.chain(begun).chain(ended).chain(delays).collect()
+        slots.chain(begun).chain(ended).chain(delays).map(Step::Cell).collect()
     }
 
     pub(crate) fn entry(&self, key: &str) -> Option<&Entry> {

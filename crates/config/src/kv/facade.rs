@@ -12,7 +12,7 @@ use super::ops::{Refused, TxnOp};
 use super::session::{Cause, NewSession, Session, SessionId};
 use super::{Entry, MAX_KEY, Put, Read, Topic, TxnDone, sessions, txn};
 use crate::cells::Kind;
-use crate::engine::Outcome;
+use crate::changes::Outcome;
 use crate::error::{Error, Result};
 use crate::handle::Handle;
 
@@ -138,8 +138,7 @@ impl Handle {
             let session = Session::new(id, new, index, &holder);
             let mut draft = Draft::at(index);
             draft.begin(session.clone());
-            let outcome = Outcome { value: session, cells: draft.cells(), records: Vec::new() };
-            Box::pin(async move { Ok(outcome) })
+            Ok(Outcome { value: session, steps: draft.steps() })
         });
         Ok(done.await?.0)
     }

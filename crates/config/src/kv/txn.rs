@@ -1,17 +1,12 @@
-//! Transactions: what they look at is read within the store's transaction, and decided there.
+//! Transactions: the part of the snapshot that they look at, and what they make of it.
 
 use std::sync::Arc;
-
-use trellis_storage::Tx;
 
 use super::TxnDone;
 use super::draft::Draft;
 use super::ops::TxnOp;
-use super::session::Session;
-use super::sessions::unreadable;
-use super::tokens::{Delay, Slot};
-use crate::cells::{self, Kind};
-use crate::engine::{Engine, Outcome};
+use crate::changes::Outcome;
+use crate::engine::Engine;
 use crate::error::{Error, Result};
 use crate::snapshot::Snapshot;
 
@@ -25,17 +20,15 @@ pub(crate) async fn run(engine: &Arc<Engine>, ops: Vec<TxnOp>) -> Result<TxnDone
         op.check(&format!("/{index}"))?;
     }
     if !ops.iter().any(TxnOp::writes) {
-        let mut draft = of_snapshot(&engine.snapshot(), &ops);
+        let mut draft = draft(engine, &engine.snapshot(), &ops, 0);
         return draft.run(&ops).map_err(Error::Txn);
     }
     check_room(engine, &ops)?;
     let judge = engine.clone();
-    let done = engine.change(move |tx, index| {
-        Box::pin(async move {
-            let mut draft = load(&judge, tx, &ops, index).await?;
-            let value = draft.run(&ops).map_err(Error::Txn)?;
-            Ok(Outcome { value, cells: draft.cells(), records: Vec::new() })
-        })
+    let done = engine.change(move |snapshot, index| {
+        let mut draft = draft(&judge, snapshot, &ops, index);
+        let value = draft.run(&ops).map_err(Error::Txn)?;
+        Ok(Outcome { value, steps: draft.steps() })
     });
     Ok(done.await?.0)
 }
@@ -59,8 +52,10 @@ fn check_room(engine: &Engine, ops: &[TxnOp]) -> Result<()> {
     Ok(())
 }
 
-fn of_snapshot(snapshot: &Snapshot, ops: &[TxnOp]) -> Draft {
-    let mut draft = Draft::default();
+/// What the operations may touch, for a change of this revision.
+fn draft(engine: &Engine, snapshot: &Snapshot, ops: &[TxnOp], index: u64) -> Draft {
+    let mut draft = Draft::at(index);
+    draft.floor = snapshot.floor;
     for op in ops {
         let (name, is_prefix) = op.scope();
         if is_prefix {
@@ -69,38 +64,13 @@ fn of_snapshot(snapshot: &Snapshot, ops: &[TxnOp]) -> Draft {
         } else if let Some(slot) = snapshot.slots.get(&**name) {
             draft.slots.insert(name.clone(), (**slot).clone());
         }
+        let TxnOp::Lock { key, session, .. } = op else { continue };
+        if let Some(found) = snapshot.sessions.get(session) {
+            draft.sessions.insert(*session, (**found).clone());
+        }
+        if let Some(delay) = snapshot.delays.get(key) {
+            draft.delays.insert(key.clone(), engine.runs(key, delay));
+        }
     }
     draft
-}
-
-async fn load(engine: &Engine, tx: &mut Tx, ops: &[TxnOp], index: u64) -> Result<Draft> {
-    let mut draft = Draft::at(index);
-    for op in ops {
-        let (name, is_prefix) = op.scope();
-        let cells = if is_prefix {
-            cells::under(tx, Kind::Kv, name).await?
-        } else {
-            cells::one(tx, Kind::Kv, name).await?.into_iter().collect()
-        };
-        for cell in cells {
-            let (key, slot) = Slot::of_cell(&cell).map_err(unreadable)?;
-            draft.slots.insert(key, slot);
-        }
-        let TxnOp::Lock { key, session: id, .. } = op else { continue };
-        if let Some(cell) = cells::one(tx, Kind::Floor, "").await? {
-            draft.floor = cell.meta().map_err(unreadable)?;
-        }
-        if let Some(cell) = cells::one(tx, Kind::Session, &id.to_string()).await?
-            && let (id, Some(session)) = Session::of_cell(&cell).map_err(unreadable)?
-        {
-            draft.sessions.insert(id, session);
-        }
-        if let Some(cell) = cells::one(tx, Kind::Delay, key).await?
-            && let (key, Some(delay)) = Delay::of_cell(&cell).map_err(unreadable)?
-        {
-            let runs = engine.runs(&key, &delay);
-            draft.delays.insert(key, runs);
-        }
-    }
-    Ok(draft)
 }

@@ -10,15 +10,17 @@ use super::gray::Rule;
 use super::item::{Content, ContentMeta};
 use crate::cells::number;
 use crate::error::{Error, Result};
+use crate::journal::{Heap, json, pick, text};
 
 /// What is written down of one change: one row for the history, if a key was changed, and one for the audit.
-#[derive(Debug, Clone)]
+#[derive(Debug, Clone, Serialize, Deserialize)]
 pub(crate) struct Record {
     pub(crate) name: String,
     /// 0: not about a version of a key.
     pub(crate) version: u64,
     pub(crate) revision: u64,
     pub(crate) entry: Entry,
+    #[serde(with = "text")]
     pub(crate) bytes: Bytes,
 }
 
@@ -101,26 +103,68 @@ pub(crate) struct Stored {
     pub(crate) content: Option<Content>,
 }
 
-pub(crate) async fn add(tx: &mut Tx, record: Record, keep: u32) -> Result<(), StoreError> {
-    let Record { name, version, revision, entry, bytes } = record;
-    let json = |value: serde_json::Result<String>| value.unwrap_or_default();
-    if version > 0 {
-        let sql =
-            "INSERT INTO config_versions (name, version, revision, meta, value) VALUES ($1, $2, $3, $4, $5)";
-        let meta = json(serde_json::to_string(&entry));
-        tx.execute(sql, params![&name, number(version), number(revision), meta, bytes.to_vec()]).await?;
-        let sql = "DELETE FROM config_versions WHERE name = $1 AND version <= $2";
-        tx.execute(sql, params![&name, number(version) - i64::from(keep.max(1))]).await?;
+const VERSIONS_SQLITE: &str = "INSERT INTO config_versions (name, version, revision, meta, value)
+    SELECT j.value ->> 0, j.value ->> 1, j.value ->> 2, j.value ->> 3, substr($2, j.value ->> 4, j.value ->> 5)
+    FROM json_each($1) AS j";
+const VERSIONS_POSTGRES: &str = "INSERT INTO config_versions (name, version, revision, meta, value)
+    SELECT c->>0, (c->>1)::bigint, (c->>2)::bigint, c->>3,
+           substring($2::bytea from (c->>4)::int for (c->>5)::int)
+    FROM json_array_elements($1::json) AS c";
+
+/// Adds versions.
+pub(crate) async fn add_versions(tx: &mut Tx, records: &[Record]) -> Result<(), StoreError> {
+    if records.is_empty() {
+        return Ok(());
     }
-    let meta = AuditMeta { action: entry.action, author: entry.author, at: entry.at, version };
-    let sql = "INSERT INTO config_audit (revision, name, meta) VALUES ($1, $2, $3)";
-    tx.execute(sql, params![number(revision), &name, json(serde_json::to_string(&meta))]).await?;
-    Ok(())
+    let mut heap = Heap::new();
+    let rows = records.iter().map(|record| {
+        let (begin, length) = heap.add(&record.bytes);
+        Ok((&record.name, record.version, record.revision, json(&record.entry)?, begin, length))
+    });
+    let rows = json(&rows.collect::<std::result::Result<Vec<_>, StoreError>>()?)?;
+    let sql = pick(tx, VERSIONS_SQLITE, VERSIONS_POSTGRES);
+    tx.execute(sql, params![rows, heap.into_bytes()]).await.map(drop)
 }
 
-/// Forgets all versions of a key.
-pub(crate) async fn purge(tx: &mut Tx, name: &str) -> Result<u64, StoreError> {
-    tx.execute("DELETE FROM config_versions WHERE name = $1", params![name]).await
+const AUDIT_SQLITE: &str = "INSERT INTO config_audit (revision, name, meta)
+    SELECT j.value ->> 0, j.value ->> 1, j.value ->> 2 FROM json_each($1) AS j ORDER BY j.key";
+const AUDIT_POSTGRES: &str = "INSERT INTO config_audit (revision, name, meta)
+    SELECT (c->>0)::bigint, c->>1, c->>2
+    FROM json_array_elements($1::json) WITH ORDINALITY AS list (c, place) ORDER BY place";
+
+/// Adds to the audit.
+pub(crate) async fn add_audit(tx: &mut Tx, records: &[Record]) -> Result<(), StoreError> {
+    if records.is_empty() {
+        return Ok(());
+    }
+    let rows = records.iter().map(|record| {
+        let Entry { action, author, at, .. } = record.entry.clone();
+        let meta = AuditMeta { action, author, at, version: record.version };
+        Ok((record.revision, &record.name, json(&meta)?))
+    });
+    let rows = json(&rows.collect::<std::result::Result<Vec<_>, StoreError>>()?)?;
+    tx.execute(pick(tx, AUDIT_SQLITE, AUDIT_POSTGRES), params![rows]).await.map(drop)
+}
+
+const TRIM_SQLITE: &str = "DELETE FROM config_versions WHERE rowid IN (
+    SELECT v.rowid FROM json_each($1) AS j
+    JOIN config_versions AS v ON v.name = j.value ->> 0 AND v.version <= j.value ->> 1)";
+const TRIM_POSTGRES: &str = "DELETE FROM config_versions AS v USING json_array_elements($1::json) AS c
+    WHERE v.name = c->>0 AND v.version <= (c->>1)::bigint";
+
+/// Forgets the versions of each name of a JSON list of `[name, version]`, up to that one.
+pub(crate) async fn trim(tx: &mut Tx, list: String) -> Result<(), StoreError> {
+    tx.execute(pick(tx, TRIM_SQLITE, TRIM_POSTGRES), params![list]).await.map(drop)
+}
+
+const PURGE_SQLITE: &str =
+    "DELETE FROM config_versions WHERE name IN (SELECT j.value ->> 0 FROM json_each($1) AS j)";
+const PURGE_POSTGRES: &str = "DELETE FROM config_versions WHERE name IN (
+    SELECT c->>0 FROM json_array_elements($1::json) AS c)";
+
+/// Forgets all versions of the names of a JSON list of `[name]`.
+pub(crate) async fn purge(tx: &mut Tx, list: String) -> Result<(), StoreError> {
+    tx.execute(pick(tx, PURGE_SQLITE, PURGE_POSTGRES), params![list]).await.map(drop)
 }
 
 type VersionRow = (u64, u64, String, Vec<u8>);
@@ -146,11 +190,6 @@ const ONE: &str =
 
 pub(crate) async fn one(store: &Store, name: &str, version: u64) -> Result<Stored> {
     let row: Option<VersionRow> = store.fetch_optional(ONE, params![name, number(version)]).await?;
-    row.map_or_else(|| Err(missing(name, version)), stored)
-}
-
-pub(crate) async fn one_in(tx: &mut Tx, name: &str, version: u64) -> Result<Stored> {
-    let row: Option<VersionRow> = tx.fetch_optional(ONE, params![name, number(version)]).await?;
     row.map_or_else(|| Err(missing(name, version)), stored)
 }
 

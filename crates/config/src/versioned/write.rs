@@ -3,16 +3,22 @@
 use std::collections::HashMap;
 use std::sync::Arc;
 
-use trellis_storage::Tx;
+use bytes::Bytes;
 
 use super::address::{Address, Space};
-use super::change::{Around, Author, Change, apply};
+use super::change::{Around, Author, Change, Format, apply};
 use super::history::{self, Entry, Record};
 use super::item::Item;
 use super::schema::SchemaView;
-use crate::cells::{self, Cell, Kind};
-use crate::engine::{Engine, Outcome};
+use crate::cells::{Cell, Kind};
+use crate::changes::Outcome;
+use crate::engine::Engine;
 use crate::error::{Error, Result};
+use crate::journal::Step;
+use crate::snapshot::Snapshot;
+
+/// A rollback that others are faster with so many times in a row is given up.
+const TRIES: u32 = 16;
 
 /// One change of a call.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -46,11 +52,64 @@ pub(crate) async fn run(engine: &Arc<Engine>, edits: Vec<Edit>, author: Author) 
     for edit in &edits {
         check(engine, edit)?;
     }
-    let judge = engine.clone();
-    let done = engine.change(move |tx, revision| {
-        Box::pin(async move { decide(&judge, tx, &edits, &author, revision).await })
-    });
-    Ok(done.await?.0)
+    let purges = edits.iter().any(|edit| matches!(edit.change, Change::Purge));
+    let (edits, author) = (Arc::new(edits), Arc::new(author));
+    for _ in 0..TRIES {
+        let earlier = earlier(engine, &edits).await?;
+        let (judge, edits, author) = (engine.clone(), edits.clone(), author.clone());
+        let done = engine.change(move |snapshot, revision| {
+            if !earlier.holds(snapshot) {
+                return Ok(Outcome::unchanged(None));
+            }
+            let decided = decide(&judge, snapshot, &edits, &author, &earlier, revision)?;
+            Ok(Outcome { value: Some(decided.value), steps: decided.steps })
+        });
+        let (written, revision) = done.await?;
+        let Some(written) = written else { continue };
+        // Nothing of a key that is purged may stay, and the journal has its last values.
+        if revision.is_some() && purges {
+            engine.settle().await?;
+        }
+        return Ok(written);
+    }
+    Err(Error::Conflict("others change the same keys all the time; try again".into()))
+}
+
+/// The versions that rollbacks go back to. They are read before the change is decided, so they hold only as long as their
+/// keys are as they were.
+#[derive(Default)]
+struct Earlier {
+    /// Of each key: the revision that it had.
+    seen: HashMap<String, u64>,
+    contents: HashMap<(String, u64), (Format, Bytes, bool)>,
+}
+
+impl Earlier {
+    fn holds(&self, snapshot: &Snapshot) -> bool {
+        self.seen.iter().all(|(name, seen)| revision_of(snapshot, name) == *seen)
+    }
+}
+
+fn revision_of(snapshot: &Snapshot, name: &str) -> u64 {
+    snapshot.items.get(name).map_or(0, |item| item.revision)
+}
+
+async fn earlier(engine: &Engine, edits: &[Edit]) -> Result<Earlier> {
+    let mut earlier = Earlier::default();
+    for edit in edits {
+        let Change::Rollback { to } = &edit.change else { continue };
+        let name = edit.address.name();
+        // Looked at first: what is read after that is at least as new.
+        earlier.seen.entry(name.clone()).or_insert_with(|| revision_of(&engine.snapshot(), &name));
+        engine.settle_for_reading().await?;
+        let stored = history::one(&engine.store, &name, *to).await?;
+        let content = stored.content.ok_or_else(|| {
+            Error::Conflict(format!("version {to} of {} has no value", edit.address.path()))
+        })?;
+        let plain = content.plain(&name, &engine.options.keys)?;
+        earlier.contents.insert((name, *to), (content.format, plain, content.seal.is_some()));
+    }
+    Ok(earlier)
 }
 
 fn check_author(author: &Author) -> Result<()> {
@@ -89,74 +148,57 @@ fn check(engine: &Engine, edit: &Edit) -> Result<()> {
     Ok(())
 }
 
-async fn decide(
+fn decide(
     engine: &Engine,
-    tx: &mut Tx,
+    snapshot: &Snapshot,
     edits: &[Edit],
     author: &Author,
+    earlier: &Earlier,
     revision: u64,
 ) -> Result<Outcome<Vec<Written>>> {
-    let mut items: HashMap<String, Option<Item>> = HashMap::new();
+    let mut items: HashMap<String, Option<Arc<Item>>> = HashMap::new();
     let mut changed: Vec<String> = Vec::new();
     let mut purged: Vec<String> = Vec::new();
-    let mut outcome = Outcome { value: Vec::new(), cells: Vec::new(), records: Vec::new() };
+    let mut outcome = Outcome::unchanged(Vec::new());
     for edit in edits {
         let name = edit.address.name();
-        if !items.contains_key(&name) {
-            let cell = cells::one(tx, Kind::Item, &name).await?;
-            let item = cell.map(|cell| Item::of_cell(&cell)).transpose().map_err(unreadable)?;
-            items.insert(name.clone(), item);
-        }
-        let old = items.get(&name).and_then(Option::as_ref);
+        let old = items.entry(name.clone()).or_insert_with(|| snapshot.items.get(name.as_str()).cloned());
+        let old = old.as_deref();
         check_version(edit, old)?;
-        let earlier = match &edit.change {
-            Change::Rollback { to } => {
-                let stored = history::one_in(tx, &name, *to).await?;
-                let content = stored.content.ok_or_else(|| {
-                    Error::Conflict(format!("version {to} of {} has no value", edit.address.path()))
-                })?;
-                let plain = content.plain(&name, &engine.options.keys)?;
-                Some((content.format, plain, content.seal.is_some()))
-            }
-            _ => None,
-        };
         let around = Around {
             name: &name,
             revision,
             now_unix_ms: engine.clock.unix_millis(),
             keys: &engine.options.keys,
             author,
-            earlier,
+            earlier: match &edit.change {
+                Change::Rollback { to } => earlier.contents.get(&(name.clone(), *to)).cloned(),
+                _ => None,
+            },
         };
-        match apply(old, &edit.change, &around)? {
-            Some((item, record)) => {
-                check_schemas(engine, tx, &edit.address, &item).await?;
-                outcome.value.push(written(&edit.address, Some(&item)));
-                if matches!(edit.change, Change::Purge) {
-                    history::purge(tx, &name).await?;
-                    cells::remove(tx, Kind::Item, &name).await?;
-                    // What was written earlier in this call is no version either; the audit still tells of it.
-                    let written = outcome.records.iter_mut().filter(|written| written.name == name);
-                    written.for_each(|written| written.version = 0);
-                    outcome.records.push(record);
-                    items.insert(name.clone(), None);
-                    if !purged.contains(&name) {
-                        purged.push(name);
-                    }
-                    continue;
-                }
-                outcome.records.push(record);
-                items.insert(name.clone(), Some(item));
-                if !changed.contains(&name) {
-                    changed.push(name);
-                }
+        let Some((item, record)) = apply(old, &edit.change, &around)? else {
+            outcome.value.push(written(&edit.address, old));
+            continue;
+        };
+        check_schemas(engine, snapshot, &edit.address, &item)?;
+        outcome.value.push(written(&edit.address, Some(&item)));
+        if matches!(edit.change, Change::Purge) {
+            outcome.steps.push(Step::Purge(name.clone()));
+            items.insert(name.clone(), None);
+            if !purged.contains(&name) {
+                purged.push(name);
             }
-            None => outcome.value.push(written(&edit.address, old)),
+        } else {
+            items.insert(name.clone(), Some(Arc::new(item)));
+            if !changed.contains(&name) {
+                changed.push(name);
+            }
         }
+        outcome.steps.push(Step::Record(record));
     }
     let gone = purged.iter().map(|name| Cell::new(Kind::Purged, name, revision, false, &()));
-    let there = changed.iter().filter_map(|name| items.get(name)?.as_ref()).map(Item::to_cell);
-    outcome.cells = gone.chain(there).collect();
+    let there = changed.iter().filter_map(|name| items.get(name)?.as_ref()).map(|item| item.to_cell());
+    outcome.steps.extend(gone.chain(there).map(Step::Cell));
     Ok(outcome)
 }
 
@@ -178,19 +220,13 @@ fn check_version(edit: &Edit, old: Option<&Item>) -> Result<()> {
 }
 
 /// Checks the value and the candidate against every schema that holds for the key.
-async fn check_schemas(engine: &Engine, tx: &mut Tx, address: &Address, item: &Item) -> Result<()> {
-    let mut schemas = Vec::new();
-    for name in address.ancestors() {
-        if let Some(cell) = cells::one(tx, Kind::Schema, &name).await?.filter(|cell| cell.live) {
-            // The one in memory is compiled already.
-            let known = engine.snapshot().schemas.get(name.as_str()).cloned();
-            match known.filter(|known| known.revision == cell.revision) {
-                Some(known) => schemas.push(known),
-                None => schemas.push(Arc::new(SchemaView::of_cell(&cell).map_err(unreadable)?)),
-            }
-        }
+fn check_schemas(engine: &Engine, snapshot: &Snapshot, address: &Address, item: &Item) -> Result<()> {
+    if snapshot.schemas.is_empty() {
+        return Ok(());
     }
-    schemas.iter().try_for_each(|schema| check_item(engine, schema, item))
+    let names = address.ancestors();
+    let schemas = names.iter().filter_map(|name| snapshot.schemas.get(name.as_str()));
+    schemas.into_iter().try_for_each(|schema| check_item(engine, schema, item))
 }
 
 fn check_item(engine: &Engine, schema: &SchemaView, item: &Item) -> Result<()> {
@@ -219,51 +255,43 @@ pub(crate) async fn set_schema(
         return Err(Error::Full(format!("{most} schemas are attached and no more fit")));
     }
     let judge = engine.clone();
-    let done = engine.change(move |tx, revision| {
-        Box::pin(async move {
-            let old = cells::one(tx, Kind::Schema, &name).await?.filter(|cell| cell.live);
-            let (cell, action) = match schema {
-                Some(schema) => {
-                    let view = SchemaView::new(&name, schema, revision)?;
-                    let cell = view.to_cell();
-                    if old.as_ref().is_some_and(|old| old.meta == cell.meta) {
-                        return Ok(unchanged());
-                    }
-                    check_all(&judge, tx, &view, &name).await?;
-                    (cell, "set-schema")
+    let done = engine.change(move |snapshot, revision| {
+        let old = snapshot.schemas.get(name.as_str());
+        let (cell, action) = match schema {
+            Some(schema) => {
+                if old.is_some_and(|old| old.schema == schema) {
+                    return Ok(Outcome::unchanged(()));
                 }
-                None if old.is_none() => return Ok(unchanged()),
-                None => (Cell::new(Kind::Schema, &name, revision, false, &()), "remove-schema"),
-            };
-            let entry = Entry {
-                action: action.into(),
-                author,
-                at: judge.clock.unix_millis(),
-                secret: false,
-                content: None,
-                rule: None,
-            };
-            let record = Record { name, version: 0, revision, entry, bytes: bytes::Bytes::new() };
-            Ok(Outcome { value: (), cells: vec![cell], records: vec![record] })
-        })
+                let view = SchemaView::new(&name, schema, revision)?;
+                check_all(&judge, snapshot, &view, &name)?;
+                (view.to_cell(), "set-schema")
+            }
+            None if old.is_none() => return Ok(Outcome::unchanged(())),
+            None => (Cell::new(Kind::Schema, &name, revision, false, &()), "remove-schema"),
+        };
+        let entry = Entry {
+            action: action.into(),
+            author,
+            at: judge.clock.unix_millis(),
+            secret: false,
+            content: None,
+            rule: None,
+        };
+        let record = Record { name, version: 0, revision, entry, bytes: Bytes::new() };
+        Ok(Outcome { value: (), steps: vec![Step::Record(record), Step::Cell(cell)] })
     });
     Ok(done.await?.1.unwrap_or_else(|| engine.snapshot().revision))
 }
 
-fn unchanged() -> Outcome<()> {
-    Outcome { value: (), cells: Vec::new(), records: Vec::new() }
-}
-
 /// Every value that the schema would hold for; all that is wrong is told at once.
-async fn check_all(engine: &Engine, tx: &mut Tx, schema: &SchemaView, name: &str) -> Result<()> {
+fn check_all(engine: &Engine, snapshot: &Snapshot, schema: &SchemaView, name: &str) -> Result<()> {
     let mut wrong = Vec::new();
     let below = format!("{}/", name.trim_end_matches('/'));
-    for cell in cells::under(tx, Kind::Item, name).await?.iter().filter(|cell| cell.live) {
-        let item = Item::of_cell(cell).map_err(unreadable)?;
+    for item in snapshot.items_under(name).filter(|item| item.content.is_some()) {
         if *item.name != *name && !item.name.starts_with(&below) {
             continue;
         }
-        match check_item(engine, schema, &item) {
+        match check_item(engine, schema, item) {
             Err(Error::Schema { violations, .. }) => wrong.extend(violations),
             other => other?,
         }
@@ -275,8 +303,4 @@ async fn check_all(engine: &Engine, tx: &mut Tx, schema: &SchemaView, name: &str
         return Ok(());
     }
     Err(Error::Schema { schema: format!("at {:?}", schema.path), violations: wrong })
-}
-
-fn unreadable(cause: String) -> Error {
-    trellis_storage::Error::Decode(cause).into()
 }

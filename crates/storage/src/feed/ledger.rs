@@ -57,12 +57,17 @@ impl Ledger {
         if self.announced.len() - self.mark >= max {
             return Err(Error::Invalid(format!("more than {max} announcements in one write")));
         }
-        let revision = base + self.announced.len() as u64 + 1;
+        let revision = self.next(base);
         if revision >= MAX_REVISION {
             return Err(Error::Statement("the revisions of the feed are used up".to_owned()));
         }
         self.announced.push(Change { topic: topic.into(), key: key.into(), revision });
         Ok(revision)
+    }
+
+    /// The revision that comes next.
+    pub(crate) fn next(&self, base: u64) -> u64 {
+        base + self.announced.len() as u64 + 1
     }
 
     /// What is to be written before the commit.

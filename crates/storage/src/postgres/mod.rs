@@ -95,6 +95,10 @@ impl Postgres {
         }
     }
 
+    pub(crate) fn max_waiting_writes(&self) -> usize {
+        self.ordered.max_waiting()
+    }
+
     pub(crate) fn commits(&self) -> u64 {
         self.commits.load(Ordering::Relaxed) + self.ordered.commits()
     }

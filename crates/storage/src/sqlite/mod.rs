@@ -44,6 +44,10 @@ impl Sqlite {
         self.writer.submit(work)
     }
 
+    pub(crate) fn max_waiting_writes(&self) -> usize {
+        self.writer.max_waiting()
+    }
+
     pub(crate) fn commits(&self) -> u64 {
         self.writer.commits()
     }

@@ -80,6 +80,10 @@ impl Writer {
         }
     }
 
+    pub(crate) fn max_waiting(&self) -> usize {
+        self.max_waiting
+    }
+
     pub(crate) fn commits(&self) -> u64 {
         self.watch.commits()
     }

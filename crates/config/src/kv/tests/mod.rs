@@ -123,9 +123,9 @@ proptest! {
             }
         }
         draft.end(session(0));
-        for cell in draft.cells() {
+        for cell in draft.steps().iter().filter_map(crate::journal::Step::cell) {
             if cell.kind == crate::cells::Kind::Kv {
-                let (key, slot) = super::tokens::Slot::of_cell(&cell).unwrap();
+                let (key, slot) = super::tokens::Slot::of_cell(cell).unwrap();
                 prop_assert_eq!(&slot, &draft.slots[&key]);
             }
         }

@@ -1,5 +1,6 @@
 //! What holds on every database.
 
+mod journal;
 mod keys;
 mod nodes;
 mod values;
@@ -23,6 +24,11 @@ trellis_testkit::conformance! {
         secrets_are_never_shown_and_never_on_disk
         a_watch_never_misses_the_last_value
         a_purged_key_makes_room_and_leaves_no_history
+    }
+    journal {
+        what_was_written_is_the_same_from_journal_and_tables
+        nobody_overwrites_what_he_has_not_seen
+        a_refused_change_leaves_its_neighbours_alone
     }
 }
 

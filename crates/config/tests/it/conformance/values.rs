@@ -157,6 +157,8 @@ pub(super) async fn secrets_are_never_shown_and_never_on_disk(db: Database) {
     assert!(!all.contains("hunter") && all.contains("***"), "{all}");
     let diff = handle.config_diff(&key, 1, 2, false).await.unwrap();
     assert_eq!(diff.differences.len(), 1, "that they differ is told");
+    let journal: Vec<String> = node.store.fetch_all("SELECT body FROM config_journal", vec![]).await.unwrap();
+    assert!(!journal.iter().any(|body| body.contains("hunter")));
     for sql in ["SELECT value FROM config_cells", "SELECT value FROM config_versions"] {
         let rows: Vec<Vec<u8>> = node.store.fetch_all(sql, vec![]).await.unwrap();
         assert!(!rows.iter().any(|row| row.windows(6).any(|part| part == b"hunter")));

@@ -1,0 +1,36 @@
+//! What was written and is not in its tables yet.
+//!
+//! A write puts everything that it changes into one row, at the end of one table: few pages, and one statement. Now and
+//! then the rows are folded into the tables of cells, versions and audit: a cell that was written often is written once,
+//! and the pages of the indexes once for many changes. Both are there in the same transaction, so whoever reads the
+//! cells and the journal in one statement misses nothing and sees nothing twice.
+
+mod fold;
+mod rows;
+mod step;
+
+use trellis_storage::{Error, Tx, params};
+
+use crate::cells::number;
+
+pub(crate) use fold::fold;
+pub(crate) use rows::{Heap, json, pick};
+pub(crate) use step::{Step, text};
+
+/// With so many steps in it the journal is folded by the next write.
+pub(crate) const FOLD_AT: usize = 2_048;
+
+/// Adds what a write changes; the revision is that of its last change.
+pub(crate) async fn put(tx: &mut Tx, revision: u64, steps: &[Step]) -> Result<(), Error> {
+    let sql = "INSERT INTO config_journal (revision, body) VALUES ($1, $2)";
+    let body = serde_json::to_string(steps).map_err(|error| Error::Invalid(error.to_string()))?;
+    tx.execute(sql, params![number(revision), body]).await.map(drop)
+}
+
+/// The steps of a row.
+pub(crate) fn steps(body: &str) -> Result<Vec<Step>, Error> {
+    serde_json::from_str(body).map_err(|error| {
+        let text = "was it written by a newer version? Run that one";
+        Error::Decode(format!("config_journal has a row that cannot be read: {error}; {text}"))
+    })
+}
