@@ -3,6 +3,7 @@
 pub mod admin;
 pub mod cli;
 mod database;
+mod door_counts;
 mod doors;
 pub mod gateway;
 pub mod logging;

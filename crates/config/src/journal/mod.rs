@@ -18,7 +18,7 @@ pub(crate) use rows::{Heap, json, pick};
 pub(crate) use step::{Step, text};
 
 /// With so many steps in it the journal is folded by the next write.
-pub(crate) const FOLD_AT: usize = 2_048;
+pub(crate) const FOLD_AT: usize = 8_192;
 
 /// Adds what a write changes; the revision is that of its last change.
 pub(crate) async fn put(tx: &mut Tx, revision: u64, steps: &[Step]) -> Result<(), Error> {

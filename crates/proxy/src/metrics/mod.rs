@@ -25,7 +25,7 @@ use series::Series;
 pub use gateway::GatewayMetrics;
 pub use handles::{ClusterMetrics, LimitMetrics, RouteMetrics};
 pub use labels::{Outcome, StatusClass};
-pub use text::CONTENT_TYPE;
+pub use text::{CONTENT_TYPE, Family, Labels, Text};
 
 /// Bounds of a [`Registry`]. What finds no place is counted as `other`.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]

@@ -9,33 +9,34 @@ pub const CONTENT_TYPE: &str = "text/plain; version=0.0.4; charset=utf-8";
 
 /// A text as it grows. All lines of a family stand together, under its `HELP` and `TYPE`.
 #[derive(Debug, Default)]
-pub(super) struct Text(String);
+pub struct Text(String);
 
 /// The lines of one family.
-pub(super) struct Family<'t> {
+pub struct Family<'t> {
     text: &'t mut String,
     name: &'static str,
 }
 
 /// Names and values of labels, in the order in which they are written.
-pub(super) type Labels<'l> = &'l [(&'static str, &'l str)];
+pub type Labels<'l> = &'l [(&'static str, &'l str)];
 
 impl Text {
     /// Begins a family; `kind` is `counter`, `gauge` or `histogram`. The help has no line breaks and no backslashes.
-    pub(super) fn family(&mut self, name: &'static str, kind: &str, help: &str) -> Family<'_> {
+    pub fn family(&mut self, name: &'static str, kind: &str, help: &str) -> Family<'_> {
         // Writing to a string does not fail, here and below.
         let _ = writeln!(self.0, "# HELP {name} {help}\n# TYPE {name} {kind}");
         Family { text: &mut self.0, name }
     }
 
-    pub(super) fn into_string(self) -> String {
+    /// The whole text.
+    pub fn into_string(self) -> String {
         self.0
     }
 }
 
 impl Family<'_> {
     /// One sample.
-    pub(super) fn sample(&mut self, labels: Labels<'_>, value: impl Display) {
+    pub fn sample(&mut self, labels: Labels<'_>, value: impl Display) {
         self.line("", labels, None, value);
     }
 

@@ -4,7 +4,7 @@ use axum::Json;
 use utoipa::OpenApi as _;
 use utoipa::openapi::OpenApi;
 
-use super::{members, mesh, status, traffic};
+use super::{members, mesh, metrics, status, traffic};
 
 #[derive(utoipa::OpenApi)]
 #[openapi(
@@ -13,7 +13,7 @@ use super::{members, mesh, status, traffic};
         description = "How the platform is, what it runs, and what operators say of it. Errors are RFC 9457 problem documents.",
         license(name = "Apache-2.0", identifier = "Apache-2.0"),
     ),
-    paths(status::status, status::config, members::members, status::health, status::live, status::ready, document, traffic::show, traffic::apply, traffic::metrics, mesh::config),
+    paths(status::status, status::config, members::members, status::health, status::live, status::ready, document, traffic::show, traffic::apply, metrics::metrics, mesh::config),
     tags((name = "platform", description = "The platform itself"), (name = "gateway", description = "What the gateway does, while it does it"), (name = "mesh", description = "What proxies beside instances ask"), (name = "health", description = "For whoever watches it")),
 )]
 struct Document;

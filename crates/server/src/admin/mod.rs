@@ -5,6 +5,7 @@ mod documents;
 mod guard;
 mod members;
 mod mesh;
+mod metrics;
 mod platform;
 mod status;
 pub(crate) mod traffic;
@@ -60,7 +61,9 @@ pub fn router(platform: Arc<Platform>) -> Router {
     let config = trellis_config::router(platform.config.clone());
     let traffic = traffic::router(platform.traffic.clone());
     let mesh = mesh::router(platform.mesh.clone());
+    let counts = platform.doors.admin.clone();
     let own = Router::new()
+        .route("/metrics", get(metrics::metrics))
         .route("/v1/status", get(status::status))
         .route("/v1/config", get(status::config))
         .route("/v1/members", get(members::members))
@@ -71,7 +74,7 @@ pub fn router(platform: Arc<Platform>) -> Router {
         .route("/readyz", get(status::ready))
         .method_not_allowed_fallback(answer::method_not_allowed)
         .with_state(platform);
-    guarded(own.merge(registry).merge(config).merge(traffic).merge(mesh))
+    counts.count(guarded(own.merge(registry).merge(config).merge(traffic).merge(mesh)))
 }
 
 /// What holds for every path of an admin API: who may ask, how much may be sent, and what is said of a path that is not there.

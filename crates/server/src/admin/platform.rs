@@ -13,6 +13,7 @@ use trellis_runtime::health::HealthChecks;
 use trellis_storage::{Dialect, Store};
 use trellis_supervisor::ProcessState;
 
+use crate::door_counts::Doors;
 use crate::mesh::Control;
 use crate::settings::Setting;
 use crate::traffic::Traffic;
@@ -46,6 +47,10 @@ pub struct Platform {
     pub children: trellis_supervisor::Handle,
     /// Its registry.
     pub services: trellis_registry::Handle,
+    /// Its database.
+    pub store: Store,
+    /// What its doors count.
+    pub doors: Doors,
     /// Who shares its store.
     pub members: trellis_storage::members::Handle,
     /// Its configuration.
@@ -94,7 +99,8 @@ impl Life {
 
 impl Platform {
     /// Adds the checks behind `/health`: the platform's database, and every process.
-    pub(crate) fn add_checks(&self, store: &Store) {
+    pub(crate) fn add_checks(&self) {
+        let store = &self.store;
         if store.dialect() == Dialect::Postgres {
             self.add_sharing_checks(store);
         }

@@ -22,6 +22,13 @@ pub(crate) fn router(traffic: Traffic) -> Router {
     Router::new()
         .route("/v1/gateway", get(show))
         .route("/v1/gateway/config", get(show).put(apply))
+        .method_not_allowed_fallback(answer::method_not_allowed)
+        .with_state(Arc::new(traffic))
+}
+
+/// The figures of a gateway that is alone in its process.
+pub(crate) fn metrics_router(traffic: Traffic) -> Router {
+    Router::new()
         .route("/metrics", get(metrics))
         .method_not_allowed_fallback(answer::method_not_allowed)
         .with_state(Arc::new(traffic))
@@ -50,7 +57,6 @@ pub(super) async fn apply(State(traffic): State<Arc<Traffic>>, headers: HeaderMa
 }
 
 /// The figures of the gateway in the text format of Prometheus.
-#[utoipa::path(get, path = "/metrics", tag = "gateway", operation_id = "metrics", responses((status = 200, body = String, content_type = "text/plain; version=0.0.4")))]
-pub(super) async fn metrics(State(traffic): State<Arc<Traffic>>) -> Response {
+async fn metrics(State(traffic): State<Arc<Traffic>>) -> Response {
     ([(CONTENT_TYPE, trellis_proxy::metrics::CONTENT_TYPE)], traffic.handle().metrics()).into_response()
 }

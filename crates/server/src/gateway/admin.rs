@@ -37,7 +37,8 @@ pub(super) fn router(traffic: Traffic, life: Life) -> Router {
         .route("/readyz", get(ready))
         .route("/health", get(ready))
         .with_state(life);
-    admin::guarded(health.merge(admin::traffic::router(traffic)))
+    let metrics = admin::traffic::metrics_router(traffic.clone());
+    admin::guarded(health.merge(admin::traffic::router(traffic)).merge(metrics))
 }
 
 pub(super) async fn serve(

@@ -129,6 +129,8 @@ pub async fn run(options: Options, stop: Shutdown, announce: impl FnOnce(&Summar
         std::path::absolute(&manifest.directory).unwrap_or_else(|_| manifest.directory.clone()),
         base.shutdown(),
     );
+    let (standard, doors_open) =
+        standard.serve(model, &services, &config, &clock, &base).await.map_err(another_port)?;
     let platform = Platform {
         app: model.app.name.clone(),
         phase: model.app.phase,
@@ -146,6 +148,8 @@ pub async fn run(options: Options, stop: Shutdown, announce: impl FnOnce(&Summar
         health: HealthChecks::default(),
         children: children.clone(),
         services: services.clone(),
+        store: store.clone(),
+        doors: doors_open,
         members,
         config,
         traffic,
@@ -155,14 +159,10 @@ pub async fn run(options: Options, stop: Shutdown, announce: impl FnOnce(&Summar
             .filter_map(|process| Some((process.spec.id.clone(), process.sidecar.as_ref()?.of.clone())))
             .collect(),
     };
-    platform.add_checks(&store);
+    platform.add_checks();
     let platform = Arc::new(platform);
 
     // Spawn.
-    let standard = standard
-        .serve(model, &services, &platform.config, &platform.clock, &base)
-        .await
-        .map_err(another_port)?;
     base.spawn("members", membership.run(base.shutdown()).map(Ok));
     base.spawn("config", configuration.run(base.shutdown()));
     base.spawn("registry", registry.run(base.shutdown()));

@@ -11,6 +11,7 @@ use trellis_runtime::WallClock;
 
 use super::stages::Stage;
 use crate::admin::only_this_machine;
+use crate::door_counts::{DoorCounts, Doors};
 
 /// Where these doors are; absent if one is not open.
 #[derive(Debug, Clone, Default, Serialize)]
@@ -40,7 +41,7 @@ impl Sockets {
         Ok(Self { consul, eureka })
     }
 
-    /// Serves them in `stage`, and says where they are.
+    /// Serves them in `stage`; where they are, and what they count.
     pub(super) async fn serve(
         self,
         model: &AppModel,
@@ -48,15 +49,16 @@ impl Sockets {
         config: &trellis_config::Handle,
         clock: &WallClock,
         stage: &Stage,
-    ) -> Result<StandardDoors, Error> {
-        let mut doors = StandardDoors::default();
+    ) -> Result<(StandardDoors, Doors), Error> {
+        let (mut doors, mut open) = (StandardDoors::default(), Doors::default());
         if let Some(listener) = self.consul {
             let address = local_address(&listener)?;
             let options = trellis_consul::Options { listen: address, ..(&model.consul).into() };
             doors.consul = Some(format!("http://{address}"));
             let limits = options.serve.clone();
             let router = trellis_consul::router(options, registry.clone(), config.clone());
-            let serving = trellis_net::serve(listener, only_this_machine(router), limits, stage.shutdown());
+            let router = open.consul.insert(DoorCounts::default()).count(only_this_machine(router));
+            let serving = trellis_net::serve(listener, router, limits, stage.shutdown());
             stage.spawn("consul", serving);
         }
         if let Some(listener) = self.eureka {
@@ -65,16 +67,18 @@ impl Sockets {
             doors.eureka = Some(format!("http://{address}"));
             let limits = options.limits();
             let router = trellis_eureka::router(options, registry.clone());
-            let serving = trellis_net::serve(listener, only_this_machine(router), limits, stage.shutdown());
+            let router = open.eureka.insert(DoorCounts::default()).count(only_this_machine(router));
+            let serving = trellis_net::serve(listener, router, limits, stage.shutdown());
             stage.spawn("eureka", serving);
         }
         if model.dns.enabled {
             let (service, handle) =
                 trellis_dns::bind((&model.dns).into(), registry.clone(), clock.clone()).await?;
             doors.dns = Some(handle.address());
+            open.dns = Some(handle);
             stage.spawn("dns", service.run(stage.shutdown()));
         }
-        Ok(doors)
+        Ok((doors, open))
     }
 }
 

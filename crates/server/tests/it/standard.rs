@@ -1,5 +1,8 @@
 //! The doors for clients of Consul, DNS and Eureka, as `trellis up` opens them.
 
+use std::net::UdpSocket;
+use std::time::Duration;
+
 use serde_json::{Value, json};
 
 use crate::support::{self, Platform, eventually, http};
@@ -79,5 +82,45 @@ fn sessions_end_with_the_check_and_with_the_node_that_they_depend_on() {
     put(&platform, "/v1/catalog/deregister", &json!({ "Node": "far" }));
     eventually("the session of the node has ended", || (!is_there(&of_node)).then_some(()));
     assert!(is_there(&stays));
+    platform.stop();
+}
+
+/// Asks for the addresses of a service named `a`, and waits for any answer.
+fn ask_dns(address: &str) {
+    let socket = UdpSocket::bind("127.0.0.1:0").unwrap();
+    socket.set_read_timeout(Some(Duration::from_secs(30))).unwrap();
+    // RFC 1035, section 4.1: the header with one question; then its name, type A and class IN.
+    let mut packet = vec![0, 7, 1, 0, 0, 1, 0, 0, 0, 0, 0, 0];
+    packet.extend(b"\x01a\x07service\x06consul\x00\x00\x01\x00\x01");
+    socket.send_to(&packet, address).unwrap();
+    let mut answer = [0; 512];
+    let (length, _) = socket.recv_from(&mut answer).unwrap();
+    assert_eq!(answer[..length][..2], packet[..2], "it has the same number");
+}
+
+#[test]
+fn what_the_doors_and_the_parts_behind_them_did_is_told_in_figures() {
+    let folder = support::folder(NOTHING);
+    let platform = Platform::up(folder.path(), &[]);
+    put(&platform, "/v1/agent/service/register", &json!({ "Name": "a", "Port": 1 }));
+    assert_eq!(http::get(&url(&platform, "consul", "/v1/nothing")).status, 404);
+    assert_eq!(http::get(&url(&platform, "eureka", "/eureka/apps")).status, 200);
+    ask_dns(platform.ready["dns"].as_str().unwrap());
+    let figures = http::get(&url(&platform, "admin", "/metrics")).body;
+    for line in [
+        "trellis_door_requests_total{door=\"consul\",code=\"2xx\"} 1",
+        "trellis_door_requests_total{door=\"consul\",code=\"4xx\"} 1",
+        "trellis_door_requests_total{door=\"eureka\",code=\"2xx\"} 1",
+        "trellis_dns_queries_total{type=\"A\",code=\"NOERROR\"} 1",
+        "trellis_registry_registrations_total 1",
+        "trellis_members 1",
+        "trellis_member_live 1",
+        "trellis_feed_connected 1",
+    ] {
+        assert!(figures.lines().any(|found| found == line), "{line} is not in\n{figures}");
+    }
+    for family in ["trellis_connections_open", "trellis_config_revision", "trellis_store_commits_total"] {
+        assert!(figures.contains(&format!("# TYPE {family} ")), "{family} is not in\n{figures}");
+    }
     platform.stop();
 }

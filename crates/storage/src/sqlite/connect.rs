@@ -10,11 +10,14 @@ use crate::Error;
 use crate::statement::Connection;
 
 /// Kept small: a store is one of many parts of a process. The page caches are in KiB, negative by SQLite's convention.
-const WRITER_CACHE: &str = "-1024";
+const WRITER_CACHE: &str = "-4096";
 const READER_CACHE: &str = "-512";
 const STATEMENT_CACHE: usize = 64;
 /// The log is cut back to this size after a burst of writes.
 const LOG_BYTES: &str = "8388608";
+/// The log is copied into the database when it has so many pages: with about that size, so that a page which many writes
+/// touch is copied once for more of them.
+const LOG_PAGES: &str = "2000";
 /// The writer asks for the write lock again and again in turns this long, which is fairer between two processes than
 /// SQLite's own ever longer pauses.
 const LOCK_TURN: &str = "PRAGMA busy_timeout = 5";
@@ -26,6 +29,9 @@ pub(crate) async fn writer(path: &Path, busy: Duration) -> Result<SqliteConnecti
         .create_if_missing(true)
         .journal_mode(SqliteJournalMode::Wal)
         .pragma("journal_size_limit", LOG_BYTES)
+        .pragma("wal_autocheckpoint", LOG_PAGES)
+        // What a savepoint would take back is kept in memory; a file is made and removed for each otherwise.
+        .pragma("temp_store", "MEMORY")
         .pragma("cache_size", WRITER_CACHE);
     let mut connection = patiently(&options, busy).await.map_err(|error| explain(path, &error))?;
     verify(path, &mut Connection::Sqlite(&mut connection)).await?;
