@@ -25,8 +25,10 @@ async fn main() -> Result<(), Box<dyn Error>> {
     let shutdown = Shutdown::new();
     let running = tokio::spawn(service.run(shutdown.clone()));
     let (began, cpu, commits) = (Instant::now(), cpu_time(), store.commits());
+    let space = Space { app: "bench".parse()?, env: "dev".parse()? };
     let end = began + Duration::from_secs(seconds);
-    let callers: Vec<_> = (0..callers).map(|_| tokio::spawn(write(handle.clone(), keys, end))).collect();
+    let callers: Vec<_> =
+        (0..callers).map(|_| tokio::spawn(write(handle.clone(), space.clone(), keys, end))).collect();
     let (mut count, mut slowest) = (0, Duration::ZERO);
     for caller in callers {
         let (written, worst) = caller.await??;
@@ -46,8 +48,12 @@ async fn main() -> Result<(), Box<dyn Error>> {
     Ok(())
 }
 
-async fn write(handle: Handle, keys: u64, end: Instant) -> Result<(u64, Duration), trellis_config::Error> {
-    let space = Space { app: "bench".parse()?, env: "dev".parse()? };
+async fn write(
+    handle: Handle,
+    space: Space,
+    keys: u64,
+    end: Instant,
+) -> Result<(u64, Duration), trellis_config::Error> {
     let author = Author { actor: "bench".into(), reason: String::new() };
     let (mut count, mut worst) = (0, Duration::ZERO);
     while Instant::now() < end {

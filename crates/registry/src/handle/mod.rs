@@ -98,9 +98,10 @@ impl Handle {
         self.remove(&self.own_key(id)).await
     }
 
-    /// Reports what is known of the liveness of an instance on the own node. Does not renew its lease.
+    /// Says for the platform what is known of the liveness of an instance on the own node. Does not renew its lease.
     pub fn set_status(&self, id: &InstanceId, status: Status) -> Result<()> {
-        self.report(&self.own_key(id), status)
+        let key = self.own_key(id);
+        self.shared.step(|state, now| Ok(((), state.report(&key, status, now)?)))
     }
 
     /// The instances that may take traffic.

@@ -55,9 +55,14 @@ impl Handle {
     }
 
     /// Takes what an instance reports of itself. Kept in memory: after a restart it is as it was registered, until it
-    /// reports again.
+    /// reports again. What the platform runs is watched by the platform, and by nobody else.
     pub fn report(&self, key: &InstanceKey, status: Status) -> Result<()> {
-        self.shared.step(|state, now| Ok(((), state.report(key, status, now)?)))
+        self.shared.step(|state, now| {
+            if state.record(key).is_some_and(|record| record.lease() == Lease::Managed) {
+                return Err(Error::Managed(key.id.clone()));
+            }
+            Ok(((), state.report(key, status, now)?))
+        })
     }
 
     /// Says what status an instance has whatever its liveness says, or takes that back with `None`. Holds until it is

@@ -120,7 +120,7 @@ impl Record {
         &self.view.key
     }
 
-    pub(super) fn lease(&self) -> Lease {
+    pub(crate) fn lease(&self) -> Lease {
         self.view.definition.lease
     }
 

@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use tempfile::TempDir;
 use trellis_core::{Discovery, Status};
-use trellis_registry::{Lease, Options, Registration};
+use trellis_registry::{Error, Lease, Options, Registration};
 
 use crate::support::{Running, id, managed, name};
 
@@ -34,5 +34,19 @@ async fn an_expired_instance_is_seen_as_down_and_then_is_gone() {
     assert_eq!(handle.instances(&name("a")).len(), 1);
     assert!(handle.renew(&id("a-1")).is_err());
     tokio::time::resume();
+    registry.stop().await;
+}
+
+#[tokio::test]
+async fn nobody_but_the_platform_reports_what_it_runs() {
+    let dir = TempDir::new().unwrap();
+    let database = trellis_storage::Options::sqlite(&dir.path().join("platform.db"));
+    let registry = Running::start(database, Options::default()).await;
+    let handle = &registry.handle;
+    handle.register(managed("a-1", "a")).unwrap();
+    let key = handle.own_key(&id("a-1"));
+    assert!(matches!(handle.report(&key, Status::Down), Err(Error::Managed(_))));
+    handle.set_status(&id("a-1"), Status::Down).unwrap();
+    assert_eq!(handle.instances(&name("a"))[0].status, Status::Down);
     registry.stop().await;
 }
