@@ -35,7 +35,7 @@ async fn main() -> Result<(), Box<dyn Error>> {
         count += written;
         slowest = slowest.max(worst);
     }
-    let (took, cpu, commits) = (began.elapsed(), cpu_time() - cpu, store.commits() - commits);
+    let (took, cpu, commits) = (began.elapsed(), cpu_time().saturating_sub(cpu), store.commits() - commits);
     println!(
         "{:.0} writes/s, {:.1} to a commit, {:.1} us of processor time each, slowest {slowest:?}",
         count as f64 / took.as_secs_f64(),

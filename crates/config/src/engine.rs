@@ -48,7 +48,7 @@ pub(crate) struct Engine {
     pub(crate) answers_made: AtomicU64,
     /// Changes that wait for the next write.
     pub(crate) changes: Queue,
-    /// About how many steps of the journal are not folded yet.
+    /// About what the steps of the journal weigh that are not folded yet.
     pub(crate) journaled: AtomicUsize,
     current: ArcSwap<Snapshot>,
     refreshing: tokio::sync::Mutex<()>,

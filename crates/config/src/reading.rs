@@ -16,7 +16,7 @@ pub(crate) struct Reading {
     pub(crate) cells: Vec<Cell>,
     /// Deletions that the old snapshot had not seen are forgotten, so everything was read anew.
     pub(crate) forgotten: bool,
-    /// How many steps of the journal are not folded yet, of those that came in.
+    /// What the steps weigh that came in and are not folded yet.
     pub(crate) journaled: usize,
 }
 
@@ -74,14 +74,14 @@ impl Reading {
     }
 }
 
-/// The cells, and how many steps were not folded yet.
+/// The cells, and what the steps weigh that were not folded yet.
 fn flatten(found: Vec<Found>) -> (Vec<Cell>, usize) {
     let (mut cells, mut journaled) = (Vec::with_capacity(found.len()), 0);
     for found in found {
         match found {
             Found::Cell(cell) => cells.push(cell),
             Found::Journal(steps) => {
-                journaled += steps.len();
+                journaled += steps.iter().map(Step::weight).sum::<usize>();
                 let of_steps = steps.into_iter().filter_map(|step| match step {
                     Step::Cell(cell) => Some(cell),
                     _ => None,

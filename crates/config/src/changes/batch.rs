@@ -31,8 +31,8 @@ enum Halt {
 /// What a transaction did.
 struct Written {
     reading: Reading,
-    /// How many steps were put into the journal.
-    steps: usize,
+    /// What the steps weigh that were put into the journal.
+    weight: usize,
     /// The journal was folded before.
     folded: bool,
 }
@@ -74,11 +74,11 @@ async fn run(engine: &Arc<Engine>) {
     let written =
         engine.store.write_ordered(move |tx| Box::pin(async move { write(&judge, tx, &into).await }));
     let outcome = match written.await {
-        Ok(Written { reading, steps, folded }) => {
+        Ok(Written { reading, weight, folded }) => {
             if folded {
-                engine.journaled.store(steps, Ordering::Relaxed);
+                engine.journaled.store(weight, Ordering::Relaxed);
             } else {
-                engine.journaled.fetch_add(steps, Ordering::Relaxed);
+                engine.journaled.fetch_add(weight, Ordering::Relaxed);
             }
             engine.install(reading).await;
             Ok(())
@@ -125,9 +125,9 @@ async fn write(engine: &Engine, tx: &mut Tx, taken: &Taken) -> Result<Written, H
     if folded {
         journal::fold(tx, engine.options.history).await?;
     }
-    let count = steps.len();
+    let weight = steps.iter().map(Step::weight).sum();
     journal::put(tx, reading.snapshot.revision, &steps).await?;
-    Ok(Written { reading, steps: count, folded })
+    Ok(Written { reading, weight, folded })
 }
 
 /// What one change writes; it is in the reading, then. An error is everybody's.

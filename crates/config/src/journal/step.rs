@@ -30,6 +30,11 @@ impl Step {
         }
     }
 
+    /// What it counts for, so that neither many steps nor large ones have to be folded at once.
+    pub(crate) fn weight(&self) -> usize {
+        1 + self.bytes() / 512
+    }
+
     pub(crate) fn cell(&self) -> Option<&Cell> {
         if let Self::Cell(cell) = self { Some(cell) } else { None }
     }
