@@ -23,7 +23,7 @@ pub(crate) struct Args {
     seconds: u32,
 }
 
-const TARGETS: [&str; 5] = ["routing", "headers", "manifest", "http", "dns"];
+const TARGETS: [&str; 6] = ["routing", "headers", "manifest", "http", "dns", "eureka"];
 
 /// Runs them, one after the other.
 pub(crate) fn run(workspace: &Workspace, args: &Args) -> anyhow::Result<()> {

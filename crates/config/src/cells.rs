@@ -5,9 +5,9 @@
 
 use serde::de::DeserializeOwned;
 use serde::{Deserialize, Serialize};
-use trellis_storage::{Error, FromRow, Migration, Params, Row, Store, Tx, params};
+use trellis_storage::{Dialect, Error, FromRow, Migration, Params, Row, Store, Tx, params};
 
-use crate::journal::{self, Heap, Step, json, pick, text};
+use crate::journal::{self, Heap, Statement, Step, json, text};
 
 /// The owner of the tables, and the topic in the feed.
 pub(crate) const OWNER: &str = "config";
@@ -215,7 +215,10 @@ const PUT_POSTGRES: &str = "INSERT INTO config_cells (kind, name, revision, live
       owner = excluded.owner, meta = excluded.meta, value = excluded.value";
 
 /// Writes cells; none of them twice.
-pub(crate) async fn put_all(tx: &mut Tx, cells: impl Iterator<Item = &Cell>) -> Result<(), Error> {
+pub(crate) fn put_all<'c>(
+    dialect: Dialect,
+    cells: impl Iterator<Item = &'c Cell>,
+) -> Result<Statement, Error> {
     let mut heap = Heap::new();
     let rows: Vec<_> = cells
         .map(|cell| {
@@ -224,11 +227,7 @@ pub(crate) async fn put_all(tx: &mut Tx, cells: impl Iterator<Item = &Cell>) -> 
             (kind, name.0, name.1, revision, live, owner, meta, value.0, value.1)
         })
         .collect();
-    if rows.is_empty() {
-        return Ok(());
-    }
-    let sql = pick(tx, PUT_SQLITE, PUT_POSTGRES);
-    tx.execute(sql, params![json(&rows)?, heap.into_bytes()]).await.map(drop)
+    Ok(Statement::new(dialect, PUT_SQLITE, PUT_POSTGRES, params![json(&rows)?, heap.into_bytes()]))
 }
 
 const REMOVE_SQLITE: &str = "DELETE FROM config_cells WHERE (kind, name) IN (
@@ -238,7 +237,7 @@ const REMOVE_POSTGRES: &str = "DELETE FROM config_cells WHERE (kind, name) IN (
     FROM json_array_elements($1::json) AS c)";
 
 /// Removes rows, so that nothing tells that they were there.
-pub(crate) async fn remove_all(tx: &mut Tx, names: &[(Kind, &[u8])]) -> Result<(), Error> {
+pub(crate) fn remove_all(dialect: Dialect, names: &[(Kind, &[u8])]) -> Result<Statement, Error> {
     let mut heap = Heap::new();
     let rows: Vec<_> = names
         .iter()
@@ -247,14 +246,13 @@ pub(crate) async fn remove_all(tx: &mut Tx, names: &[(Kind, &[u8])]) -> Result<(
             (kind, begin, length)
         })
         .collect();
-    let sql = pick(tx, REMOVE_SQLITE, REMOVE_POSTGRES);
-    tx.execute(sql, params![json(&rows)?, heap.into_bytes()]).await.map(drop)
+    Ok(Statement::new(dialect, REMOVE_SQLITE, REMOVE_POSTGRES, params![json(&rows)?, heap.into_bytes()]))
 }
 
 /// Forgets deletions up to a revision.
-pub(crate) async fn forget(tx: &mut Tx, up_to: u64) -> Result<u64, Error> {
+pub(crate) fn forget(up_to: u64) -> Statement {
     let sql = "DELETE FROM config_cells WHERE NOT live AND revision <= $1 AND kind IN (1, 2, 3, 8)";
-    tx.execute(sql, params![number(up_to)]).await
+    Statement { sql, params: params![number(up_to)] }
 }
 
 /// Revisions are counted up from 1 and never reach the end of the type.

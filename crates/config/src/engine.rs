@@ -18,7 +18,7 @@ use trellis_storage::{Dialect, Store, members, params};
 use crate::cells::{self, Cell, Kind};
 use crate::changes::{Outcome, Queue};
 use crate::error::Result;
-use crate::journal::{self, Step};
+use crate::journal::{self, Fold, Step};
 use crate::kv::Session;
 use crate::kv::deadlines::Deadlines;
 use crate::kv::tokens::Delay;
@@ -50,12 +50,26 @@ pub(crate) struct Engine {
     pub(crate) changes: Queue,
     /// About what the steps of the journal weigh that are not folded yet.
     pub(crate) journaled: AtomicUsize,
+    /// The journal is to be folded.
+    pub(crate) full: Notify,
     current: ArcSwap<Snapshot>,
     refreshing: tokio::sync::Mutex<()>,
     folding: tokio::sync::Mutex<()>,
     deadlines: Mutex<Deadlines>,
     /// When this node first saw each lock delay. Measured here, so no clock that jumps can shorten one.
     seen: Mutex<HashMap<Arc<str>, (u64, Instant)>>,
+}
+
+/// Why the journal was not folded.
+enum Halt {
+    Failed(trellis_storage::Error),
+    Overtaken,
+}
+
+impl From<trellis_storage::Error> for Halt {
+    fn from(error: trellis_storage::Error) -> Self {
+        Self::Failed(error)
+    }
 }
 
 impl Engine {
@@ -80,6 +94,7 @@ impl Engine {
         let engine = Arc::new(Self {
             changes: Queue::new(store.max_waiting_writes()),
             journaled: AtomicUsize::new(0),
+            full: Notify::new(),
             topics: Topics::default(),
             waiters: Semaphore::new(options.max_waiters.min(Semaphore::MAX_PERMITS)),
             closing: Shutdown::new(),
@@ -166,15 +181,35 @@ impl Engine {
         if self.journaled.load(Ordering::Relaxed) == 0 {
             return Ok(());
         }
-        let keep = self.options.history;
         // What is added meanwhile is folded the next time.
         let before = self.journaled.swap(0, Ordering::Relaxed);
-        let folded = self.store.write_ordered(move |tx| Box::pin(journal::fold(tx, keep))).await;
-        if let Err(error) = folded {
+        let folded = self.fold().await;
+        if folded.is_err() {
             self.journaled.fetch_add(before, Ordering::Relaxed);
-            return Err(trellis_storage::Error::into(error));
         }
-        Ok(())
+        folded
+    }
+
+    async fn fold(&self) -> Result<()> {
+        let keep = self.options.history;
+        // Read and put together beforehand: other writes wait for what is done in the transaction.
+        let Some(fold) = Fold::read(&self.store, keep).await? else { return Ok(()) };
+        let done = self
+            .store
+            .write_ordered(move |tx| {
+                Box::pin(async move { if fold.run(tx).await? { Ok(()) } else { Err(Halt::Overtaken) } })
+            })
+            .await;
+        match done {
+            Ok(()) => Ok(()),
+            Err(Halt::Failed(error)) => Err(error.into()),
+            // By another node, or by a write that could not wait: what is left is folded in one go.
+            Err(Halt::Overtaken) => {
+                let rest: std::result::Result<(), trellis_storage::Error> =
+                    self.store.write_ordered(move |tx| Box::pin(journal::fold(tx, keep))).await;
+                Ok(rest?)
+            }
+        }
     }
 
     fn show(&self, reading: Reading, _turn: &tokio::sync::MutexGuard<'_, ()>) {

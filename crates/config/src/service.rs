@@ -98,12 +98,15 @@ async fn reap(engine: &Arc<Engine>) {
     }
 }
 
-/// Folds the journal when writing has paused, or has gone on for a while.
+/// Folds the journal now and then, and when there is much in it.
 async fn settle(engine: &Arc<Engine>) {
     let mut ticks = interval(SETTLE);
     ticks.set_missed_tick_behavior(MissedTickBehavior::Delay);
     loop {
-        ticks.tick().await;
+        tokio::select! {
+            _ = ticks.tick() => {}
+            () = engine.full.notified() => {}
+        }
         if let Err(error) = engine.settle().await {
             warn!(error = chain(&error), "the journal cannot be folded; it is tried again");
         }

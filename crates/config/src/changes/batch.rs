@@ -78,7 +78,10 @@ async fn run(engine: &Arc<Engine>) {
             if folded {
                 engine.journaled.store(weight, Ordering::Relaxed);
             } else {
-                engine.journaled.fetch_add(weight, Ordering::Relaxed);
+                let before = engine.journaled.fetch_add(weight, Ordering::Relaxed);
+                if before + weight >= journal::FOLD_AT {
+                    engine.full.notify_one();
+                }
             }
             engine.install(reading).await;
             Ok(())
@@ -121,7 +124,7 @@ async fn write(engine: &Engine, tx: &mut Tx, taken: &Taken) -> Result<Written, H
     if steps.is_empty() {
         return Err(Halt::Unwritten(reading));
     }
-    let folded = engine.journaled.load(Ordering::Relaxed) >= journal::FOLD_AT;
+    let folded = engine.journaled.load(Ordering::Relaxed) >= journal::FOLD_FIRST_AT;
     if folded {
         journal::fold(tx, engine.options.history).await?;
     }

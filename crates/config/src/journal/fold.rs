@@ -2,9 +2,9 @@
 
 use std::collections::{BTreeMap, BTreeSet, HashMap};
 
-use trellis_storage::{Error, Tx, params};
+use trellis_storage::{Dialect, Error, Store, Tx, params};
 
-use super::rows::json;
+use super::rows::{Statement, json};
 use super::{Step, steps};
 use crate::cells::{self, Cell, Kind};
 use crate::versioned::history::{self, Record};
@@ -22,21 +22,55 @@ struct Sum {
     forget: Option<u64>,
 }
 
-/// Folds all rows; how many. `keep`: so many versions of a key are kept.
-pub(crate) async fn fold(tx: &mut Tx, keep: u32) -> Result<usize, Error> {
-    let rows: Vec<(i64, String)> =
-        tx.fetch_all("SELECT revision, body FROM config_journal ORDER BY revision", params![]).await?;
-    let Some((last, _)) = rows.last() else { return Ok(0) };
-    let last = *last;
-    let mut sum = Sum::default();
-    for (_, body) in &rows {
-        for step in steps(body)? {
-            sum.add(step);
-        }
+/// Rows of the journal, read, and what has to be run to have them in the tables instead.
+pub(crate) struct Fold {
+    statements: Vec<Statement>,
+    last: i64,
+    rows: u64,
+}
+
+type Line = (i64, String);
+
+const ROWS: &str = "SELECT revision, body FROM config_journal ORDER BY revision";
+
+/// Folds what there is. `keep`: so many versions of a key are kept.
+pub(crate) async fn fold(tx: &mut Tx, keep: u32) -> Result<(), Error> {
+    let rows: Vec<Line> = tx.fetch_all(ROWS, params![]).await?;
+    match Fold::new(tx.dialect(), &rows, keep)? {
+        Some(fold) => fold.run(tx).await.map(drop),
+        None => Ok(()),
     }
-    sum.write(tx, keep).await?;
-    tx.execute("DELETE FROM config_journal WHERE revision <= $1", params![last]).await?;
-    Ok(rows.len())
+}
+
+impl Fold {
+    /// Reads what there is; `None`: nothing.
+    pub(crate) async fn read(store: &Store, keep: u32) -> Result<Option<Self>, Error> {
+        let rows: Vec<Line> = store.fetch_all(ROWS, params![]).await?;
+        Self::new(store.dialect(), &rows, keep)
+    }
+
+    fn new(dialect: Dialect, rows: &[Line], keep: u32) -> Result<Option<Self>, Error> {
+        let Some((last, _)) = rows.last() else { return Ok(None) };
+        let mut sum = Sum::default();
+        for (_, body) in rows {
+            for step in steps(body)? {
+                sum.add(step);
+            }
+        }
+        Ok(Some(Self { statements: sum.statements(dialect, keep)?, last: *last, rows: rows.len() as u64 }))
+    }
+
+    /// Runs it; false, and to be taken back: somebody else has folded some of it meanwhile.
+    pub(crate) async fn run(self, tx: &mut Tx) -> Result<bool, Error> {
+        let sql = "DELETE FROM config_journal WHERE revision <= $1";
+        if tx.execute(sql, params![self.last]).await? != self.rows {
+            return Ok(false);
+        }
+        for statement in self.statements {
+            statement.run(tx).await?;
+        }
+        Ok(true)
+    }
 }
 
 impl Sum {
@@ -60,33 +94,36 @@ impl Sum {
         }
     }
 
-    async fn write(mut self, tx: &mut Tx, keep: u32) -> Result<(), Error> {
+    fn statements(mut self, dialect: Dialect, keep: u32) -> Result<Vec<Statement>, Error> {
+        let mut statements = Vec::new();
         if !self.purged.is_empty() {
             let names = json(&self.purged.iter().map(|name| [name]).collect::<Vec<_>>())?;
-            history::purge(tx, names).await?;
+            statements.push(history::purge(dialect, names));
             let cells: Vec<_> = self.purged.iter().map(|name| (Kind::Item, name.as_bytes())).collect();
-            cells::remove_all(tx, &cells).await?;
+            statements.push(cells::remove_all(dialect, &cells)?);
         }
-        let mut newest: HashMap<&str, u64> = HashMap::new();
+        let mut newest: HashMap<String, u64> = HashMap::new();
         for record in &self.versions {
-            newest.insert(&record.name, record.version);
+            newest.insert(record.name.clone(), record.version);
         }
         let keep = u64::from(keep.max(1));
-        let gone: Vec<_> =
-            newest.iter().map(|(name, version)| (name.to_string(), version.saturating_sub(keep))).collect();
-        let below: HashMap<String, u64> = gone.iter().cloned().collect();
+        let below = |name: &str| newest.get(name).map_or(0, |version| version.saturating_sub(keep));
         // What would be dropped at once is not written.
-        self.versions.retain(|record| below.get(&record.name).is_none_or(|below| record.version > *below));
-        history::add_versions(tx, &self.versions).await?;
-        let gone: Vec<_> = gone.iter().filter(|(_, below)| *below > 0).collect();
+        self.versions.retain(|record| record.version > below(&record.name));
+        if !self.versions.is_empty() {
+            statements.push(history::add_versions(dialect, &self.versions)?);
+        }
+        let gone: Vec<_> = newest.keys().map(|name| (name, below(name))).filter(|(_, to)| *to > 0).collect();
         if !gone.is_empty() {
-            history::trim(tx, json(&gone)?).await?;
+            statements.push(history::trim(dialect, json(&gone)?));
         }
-        history::add_audit(tx, &self.audit).await?;
-        cells::put_all(tx, self.cells.values()).await?;
-        if let Some(up_to) = self.forget {
-            cells::forget(tx, up_to).await?;
+        if !self.audit.is_empty() {
+            statements.push(history::add_audit(dialect, &self.audit)?);
         }
-        Ok(())
+        if !self.cells.is_empty() {
+            statements.push(cells::put_all(dialect, self.cells.values())?);
+        }
+        statements.extend(self.forget.map(cells::forget));
+        Ok(statements)
     }
 }

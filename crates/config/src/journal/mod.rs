@@ -13,13 +13,14 @@ use trellis_storage::{Error, Tx, params};
 
 use crate::cells::number;
 
-pub(crate) use fold::fold;
-pub(crate) use rows::{Heap, json, pick};
+pub(crate) use fold::{Fold, fold};
+pub(crate) use rows::{Heap, Statement, json};
 pub(crate) use step::{Step, text};
 
-/// When the steps in it [weigh](Step::weight) so much, the journal is folded by the next write: 8,192 small ones, or
-/// about 4 MB.
+/// When the steps in it [weigh](Step::weight) so much, the journal is folded: 8,192 small ones, or about 4 MB.
 pub(crate) const FOLD_AT: usize = 8_192;
+/// When they weigh so much all the same, the next write folds it, and its neighbours wait.
+pub(crate) const FOLD_FIRST_AT: usize = 4 * FOLD_AT;
 
 /// Adds what a write changes; the revision is that of its last change.
 pub(crate) async fn put(tx: &mut Tx, revision: u64, steps: &[Step]) -> Result<(), Error> {

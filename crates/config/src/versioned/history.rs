@@ -2,7 +2,7 @@
 
 use bytes::Bytes;
 use serde::{Deserialize, Serialize};
-use trellis_storage::{Error as StoreError, Store, Tx, params};
+use trellis_storage::{Dialect, Error as StoreError, Store, params};
 
 use super::address::path_of;
 use super::change::Author;
@@ -10,7 +10,7 @@ use super::gray::Rule;
 use super::item::{Content, ContentMeta};
 use crate::cells::number;
 use crate::error::{Error, Result};
-use crate::journal::{Heap, json, pick, text};
+use crate::journal::{Heap, Statement, json, text};
 
 /// What is written down of one change: one row for the history, if a key was changed, and one for the audit.
 #[derive(Debug, Clone, Serialize, Deserialize)]
@@ -112,18 +112,14 @@ const VERSIONS_POSTGRES: &str = "INSERT INTO config_versions (name, version, rev
     FROM json_array_elements($1::json) AS c";
 
 /// Adds versions.
-pub(crate) async fn add_versions(tx: &mut Tx, records: &[Record]) -> Result<(), StoreError> {
-    if records.is_empty() {
-        return Ok(());
-    }
+pub(crate) fn add_versions(dialect: Dialect, records: &[Record]) -> Result<Statement, StoreError> {
     let mut heap = Heap::new();
     let rows = records.iter().map(|record| {
         let (begin, length) = heap.add(&record.bytes);
         Ok((&record.name, record.version, record.revision, json(&record.entry)?, begin, length))
     });
     let rows = json(&rows.collect::<std::result::Result<Vec<_>, StoreError>>()?)?;
-    let sql = pick(tx, VERSIONS_SQLITE, VERSIONS_POSTGRES);
-    tx.execute(sql, params![rows, heap.into_bytes()]).await.map(drop)
+    Ok(Statement::new(dialect, VERSIONS_SQLITE, VERSIONS_POSTGRES, params![rows, heap.into_bytes()]))
 }
 
 const AUDIT_SQLITE: &str = "INSERT INTO config_audit (revision, name, meta)
@@ -133,17 +129,14 @@ const AUDIT_POSTGRES: &str = "INSERT INTO config_audit (revision, name, meta)
     FROM json_array_elements($1::json) WITH ORDINALITY AS list (c, place) ORDER BY place";
 
 /// Adds to the audit.
-pub(crate) async fn add_audit(tx: &mut Tx, records: &[Record]) -> Result<(), StoreError> {
-    if records.is_empty() {
-        return Ok(());
-    }
+pub(crate) fn add_audit(dialect: Dialect, records: &[Record]) -> Result<Statement, StoreError> {
     let rows = records.iter().map(|record| {
         let Entry { action, author, at, .. } = record.entry.clone();
         let meta = AuditMeta { action, author, at, version: record.version };
         Ok((record.revision, &record.name, json(&meta)?))
     });
     let rows = json(&rows.collect::<std::result::Result<Vec<_>, StoreError>>()?)?;
-    tx.execute(pick(tx, AUDIT_SQLITE, AUDIT_POSTGRES), params![rows]).await.map(drop)
+    Ok(Statement::new(dialect, AUDIT_SQLITE, AUDIT_POSTGRES, params![rows]))
 }
 
 const TRIM_SQLITE: &str = "DELETE FROM config_versions WHERE rowid IN (
@@ -153,8 +146,8 @@ const TRIM_POSTGRES: &str = "DELETE FROM config_versions AS v USING json_array_e
     WHERE v.name = c->>0 AND v.version <= (c->>1)::bigint";
 
 /// Forgets the versions of each name of a JSON list of `[name, version]`, up to that one.
-pub(crate) async fn trim(tx: &mut Tx, list: String) -> Result<(), StoreError> {
-    tx.execute(pick(tx, TRIM_SQLITE, TRIM_POSTGRES), params![list]).await.map(drop)
+pub(crate) fn trim(dialect: Dialect, list: String) -> Statement {
+    Statement::new(dialect, TRIM_SQLITE, TRIM_POSTGRES, params![list])
 }
 
 const PURGE_SQLITE: &str =
@@ -163,8 +156,8 @@ const PURGE_POSTGRES: &str = "DELETE FROM config_versions WHERE name IN (
     SELECT c->>0 FROM json_array_elements($1::json) AS c)";
 
 /// Forgets all versions of the names of a JSON list of `[name]`.
-pub(crate) async fn purge(tx: &mut Tx, list: String) -> Result<(), StoreError> {
-    tx.execute(pick(tx, PURGE_SQLITE, PURGE_POSTGRES), params![list]).await.map(drop)
+pub(crate) fn purge(dialect: Dialect, list: String) -> Statement {
+    Statement::new(dialect, PURGE_SQLITE, PURGE_POSTGRES, params![list])
 }
 
 type VersionRow = (u64, u64, String, Vec<u8>);
