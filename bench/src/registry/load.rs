@@ -1,12 +1,13 @@
 //! A closed loop: so many connections, each of which asks again when it has been answered.
 
-use std::cell::Cell;
 use std::net::SocketAddr;
-use std::rc::Rc;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::{Duration, Instant};
 
 use anyhow::{Context, Result};
 use hdrhistogram::Histogram;
+use tokio::runtime::Builder;
 use tokio::task::{JoinSet, LocalSet};
 
 use super::act::Act;
@@ -30,34 +31,87 @@ pub(super) struct Run {
 
 /// Loads whoever listens on `address` over `connections` with what `next` says, for `time` or until `most` were asked.
 pub(super) async fn run(
-    (peer, address): (Peer, SocketAddr),
+    at: (Peer, SocketAddr),
     connections: usize,
     limit: Limit,
-    next: impl Fn(u64) -> Act + 'static,
+    next: impl Fn(u64) -> Act + Send + Sync + 'static,
 ) -> Result<Run> {
-    let mut callers = Vec::new();
-    for _ in 0..connections {
-        callers.push(Caller::connect(peer, address).await?);
-    }
-    // Everything is on one thread, which leaves the rest of the machine to what is measured.
-    let (next, count) = (Rc::new(next), Rc::new(Cell::new(0)));
-    let local = LocalSet::new();
+    // A thread for each core, each with its share of the connections: one alone would be what is measured.
+    let threads = std::thread::available_parallelism().map_or(1, usize::from).min(connections.max(1));
     let began = Instant::now();
-    let done = local.run_until(async move {
-        let mut tasks = JoinSet::new();
-        for caller in callers {
-            let (next, count) = (Rc::clone(&next), Rc::clone(&count));
-            tasks.spawn_local(one(caller, began, limit, next, count));
-        }
-        let mut all = Run::new()?;
-        while let Some(done) = tasks.join_next().await {
-            all.add(done.context("a client failed")??)?;
-        }
-        anyhow::Ok(all)
-    });
-    let mut all = done.await?;
+    let load = Arc::new(Load { at, limit, began, count: AtomicU64::new(0), next });
+    let shares: Vec<_> = (0..threads)
+        .map(|thread| {
+            let share = connections / threads + usize::from(thread < connections % threads);
+            let load = load.clone();
+            tokio::task::spawn_blocking(move || load.run(share))
+        })
+        .collect();
+    let mut all = Run::new()?;
+    for share in shares {
+        all.add(share.await.context("a thread of clients failed")??)?;
+    }
     all.seconds = began.elapsed().as_secs_f64();
     Ok(all)
+}
+
+/// What all threads of a load share.
+struct Load<N> {
+    at: (Peer, SocketAddr),
+    limit: Limit,
+    began: Instant,
+    /// How many were asked.
+    count: AtomicU64,
+    next: N,
+}
+
+impl<N: Fn(u64) -> Act + Send + Sync + 'static> Load<N> {
+    /// So many connections, on this thread.
+    fn run(self: Arc<Self>, connections: usize) -> Result<Run> {
+        let runtime = Builder::new_current_thread().enable_all().build().context("no runtime for clients")?;
+        let done = async move {
+            let mut tasks = JoinSet::new();
+            for _ in 0..connections {
+                let (peer, address) = self.at;
+                tasks.spawn_local(self.clone().one(Caller::connect(peer, address).await?));
+            }
+            let mut all = Run::new()?;
+            while let Some(done) = tasks.join_next().await {
+                all.add(done.context("a client failed")??)?;
+            }
+            Ok(all)
+        };
+        LocalSet::new().block_on(&runtime, done)
+    }
+
+    async fn one(self: Arc<Self>, mut caller: Caller) -> Result<Run> {
+        let mut run = Run::new()?;
+        loop {
+            let sent = Instant::now();
+            if let Limit::Time(time) = self.limit
+                && sent - self.began >= time
+            {
+                return Ok(run);
+            }
+            let number = self.count.fetch_add(1, Ordering::Relaxed);
+            if let Limit::Count(most) = self.limit
+                && number >= most
+            {
+                return Ok(run);
+            }
+            match caller.call((self.next)(number)).await {
+                Ok(()) => {
+                    run.answered += 1;
+                    run.micros.saturating_record(sent.elapsed().as_micros() as u64);
+                }
+                Err(error) => {
+                    run.failed += 1;
+                    run.reason.get_or_insert_with(|| format!("{error:#}"));
+                    tokio::time::sleep(BREATH).await;
+                }
+            }
+        }
+    }
 }
 
 /// When a load ends.
@@ -65,35 +119,6 @@ pub(super) async fn run(
 pub(super) enum Limit {
     Time(Duration),
     Count(u64),
-}
-
-async fn one(
-    mut caller: Caller,
-    began: Instant,
-    limit: Limit,
-    next: Rc<impl Fn(u64) -> Act>,
-    count: Rc<Cell<u64>>,
-) -> Result<Run> {
-    let mut run = Run::new()?;
-    loop {
-        let (sent, number) = (Instant::now(), count.get());
-        match limit {
-            Limit::Time(time) if sent - began >= time => return Ok(run),
-            Limit::Count(most) if number >= most => return Ok(run),
-            _ => count.set(number + 1),
-        }
-        match caller.call(next(number)).await {
-            Ok(()) => {
-                run.answered += 1;
-                run.micros.saturating_record(sent.elapsed().as_micros() as u64);
-            }
-            Err(error) => {
-                run.failed += 1;
-                run.reason.get_or_insert_with(|| format!("{error:#}"));
-                tokio::time::sleep(BREATH).await;
-            }
-        }
-    }
 }
 
 impl Run {
