@@ -45,6 +45,8 @@ impl Topics {
 
     /// Tells of a change to one name.
     pub(crate) fn publish(&self, kind: Kind, name: &str, revision: u64) {
+        // Whoever follows configuration keys hears of those that are removed with their history as well.
+        let kind = if kind == Kind::Purged { Kind::Item } else { kind };
         let inner = self.lock();
         if inner.senders.is_empty() {
             return;
@@ -103,6 +105,9 @@ mod tests {
         topics.publish(Kind::Item, "b", 8);
         let seen: Vec<_> = waits.iter().map(|wait| *wait.borrow()).collect();
         assert_eq!(seen, [7, 7, 7, 7, 0, 0]);
+        let item = topics.subscribe(Kind::Item, "a/", true);
+        topics.publish(Kind::Purged, "a/b", 9);
+        assert_eq!(*item.borrow(), 9);
     }
 
     #[test]

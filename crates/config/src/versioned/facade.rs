@@ -14,6 +14,7 @@ use super::schema::SchemaView;
 use super::view::{ItemView, ListView, Look, MASK, shown};
 use super::watch::{Update, Watch};
 use super::write::{self, Edit, Written};
+use crate::cells::Kind;
 use crate::error::{Error, Result};
 use crate::handle::Handle;
 
@@ -177,6 +178,34 @@ impl Handle {
         reveal: bool,
     ) -> Result<Update> {
         self.watch(space, prefix, after_revision, instance, reveal)?.next(wait).await
+    }
+
+    /// The revision of the last change of any key that begins so, deletions included; at least 1. What was purged long
+    /// ago may be forgotten; then it is the revision up to which such things are.
+    pub fn config_index(&self, space: &Space, prefix: &str) -> Result<u64> {
+        Ok(self.index_under(&space.scope(prefix)?))
+    }
+
+    /// [`Self::config_index`] as soon as it is another than `after`, or when `wait` has passed (at most
+    /// `Options::max_wait`).
+    pub async fn config_index_after(
+        &self,
+        space: &Space,
+        prefix: &str,
+        after: u64,
+        wait: Duration,
+    ) -> Result<u64> {
+        let scope = space.scope(prefix)?;
+        let look = || Some(self.index_under(&scope)).filter(|index| *index != after);
+        let found = self.wait_for(Kind::Item, &scope, true, wait, look).await?;
+        Ok(found.unwrap_or_else(|| self.index_under(&scope)))
+    }
+
+    fn index_under(&self, scope: &str) -> u64 {
+        let snapshot = self.engine().snapshot();
+        let changed = snapshot.items_under(scope).map(|item| item.revision);
+        let last = changed.chain(snapshot.purged_under(scope).map(|(_, at)| at)).max();
+        last.unwrap_or_default().max(snapshot.floor).max(1)
     }
 
     fn version_view(&self, name: &str, stored: Stored, reveal: bool) -> Result<VersionView> {

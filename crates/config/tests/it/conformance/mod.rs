@@ -23,6 +23,7 @@ trellis_testkit::conformance! {
         a_candidate_is_for_some
         secrets_are_never_shown_and_never_on_disk
         a_watch_never_misses_the_last_value
+        the_index_of_what_begins_so_grows_with_each_change_of_it
         a_purged_key_makes_room_and_leaves_no_history
     }
     journal {

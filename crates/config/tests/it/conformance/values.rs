@@ -197,6 +197,31 @@ pub(super) async fn a_watch_never_misses_the_last_value(db: Database) {
     node.stop().await;
 }
 
+pub(super) async fn the_index_of_what_begins_so_grows_with_each_change_of_it(db: Database) {
+    let node = db.start().await;
+    let (handle, wait) = (node.handle.clone(), Duration::from_mins(5));
+    let index = |prefix: &str| handle.config_index(&space(), prefix).unwrap();
+    let mut last = index("i/");
+    assert!(last >= 1);
+    for change in
+        [set("i/a", "1"), set("i/ab", "1"), edit("i/a", Change::Delete), edit("i/ab", Change::Purge)]
+    {
+        let waiting = {
+            let handle = handle.clone();
+            tokio::spawn(async move { handle.config_index_after(&space(), "i/", last, wait).await })
+        };
+        apply(&handle, set("other", &last.to_string())).await.unwrap();
+        assert_eq!(index("i/"), last, "nothing of it changed");
+        apply(&handle, change).await.unwrap();
+        let next = waiting.await.unwrap().unwrap();
+        assert!(next > last && next == index("i/"));
+        last = next;
+    }
+    assert_eq!(handle.config_index_after(&space(), "i/", last, Duration::ZERO).await.unwrap(), last);
+    assert!(handle.config_index(&space(), "a b").is_err());
+    node.stop().await;
+}
+
 pub(super) async fn a_purged_key_makes_room_and_leaves_no_history(db: Database) {
     let few = || trellis_config::Options { max_keys: 2, ..options() };
     let node = db.start_with(few()).await;
