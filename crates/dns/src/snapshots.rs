@@ -4,6 +4,9 @@ use std::sync::Arc;
 
 use trellis_registry::{Catalog, Handle, Name, Namespace, Node, Nodes, ServiceKey, ServiceSnapshot};
 
+/// What Consul's servers are as a service, and so the members of the store here.
+const OWN_SERVICE: &str = "consul";
+
 /// Where snapshots come from: the registry, or whatever a test makes up.
 pub trait Snapshots {
     /// All instances of a service; none if it is not known.
@@ -20,7 +23,13 @@ pub trait Snapshots {
 
 impl Snapshots for Handle {
     fn service(&self, key: &ServiceKey) -> Arc<ServiceSnapshot> {
-        self.snapshot(key)
+        let registered = self.snapshot(key);
+        if !(key.namespace.is_default() && key.name.as_str().eq_ignore_ascii_case(OWN_SERVICE)) {
+            return registered;
+        }
+        let mut entries = self.member_entries(key);
+        entries.extend(registered.entries.iter().cloned());
+        Arc::new(ServiceSnapshot { entries, ..ServiceSnapshot::clone(&registered) })
     }
 
     fn node(&self, name: &Name) -> Option<Arc<Node>> {

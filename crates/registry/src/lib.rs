@@ -40,6 +40,7 @@ mod writer;
 pub use door::{openapi, router};
 pub use error::{Error, Fault, Result};
 pub use handle::Handle;
+pub use handle::members::MemberNode;
 pub use model::check::{
     CheckAnswer, CheckDefinition, CheckKind, CheckStatus, CheckTls, CheckView, CommandCheck,
     DEFAULT_CHECK_TIMEOUT, GrpcCheck, HttpCheck, MAX_OUTPUT, MIN_DEREGISTER_AFTER, NODE_CHECK,

@@ -14,7 +14,8 @@ pub struct Options {
     pub lease: Duration,
     /// How long an expired instance is still listed, as DOWN, before it is removed.
     pub keep_expired: Duration,
-    /// Least time between two passes over expired leases; what falls due in between is handled in one pass.
+    /// Time from a pass over leases and TTLs in which some have ended to the next: what ends in between is told in one
+    /// piece. A pass that found nothing to tell is followed by the next as soon as that is due.
     pub reap_interval: Duration,
     /// Most instances that are kept; more are refused.
     pub max_instances: usize,
@@ -76,7 +77,7 @@ impl From<&model::Registry> for Options {
         Self {
             lease: model.lease.0,
             keep_expired: model.keep_expired.0,
-            reap_interval: Duration::from_millis(250),
+            reap_interval: Duration::from_millis(50),
             max_instances: size(model.max_instances),
             max_overrides: size(model.max_overrides),
             max_unknown_watches: 1_000,

@@ -88,9 +88,9 @@ impl Service {
         if is_shared {
             follow::everything(&shared, &store).await?;
         }
-        let others = feed.map(|feed| (members, feed));
         let (sender, requests) = mpsc::channel(ORDERS);
-        let handle = Handle::new(shared.clone(), sender);
+        let handle = Handle::new(shared.clone(), sender, members.clone());
+        let others = feed.map(|feed| (members, feed));
         Ok((Self { shared, store, requests, prober, others }, handle))
     }
 
@@ -153,9 +153,9 @@ async fn reap(shared: &Shared, shutdown: &Shutdown) {
                 () = sleep_until(deadline) => {}
                 () = shared.earlier.notified() => continue,
             }
-            tell(&shared.expire());
-            // What falls due in the meantime is handled in one pass.
-            sleep(shared.options.reap_interval).await;
+            let found = shared.expire();
+            tell(&found);
+            sleep(found.pause(&shared.options)).await;
         }
     };
     tokio::select! {
@@ -188,7 +188,9 @@ mod tests {
     use tokio::time::{Instant, advance, timeout};
 
     use super::*;
-    use crate::model::names::{InstanceKey, Name, Namespace};
+    use crate::model::check::{CheckDefinition, CheckKind, CheckStatus};
+    use crate::model::names::{CheckKey, CheckOwner, InstanceKey, Name, Namespace};
+    use crate::model::topic::Topic;
     use crate::registration::{Lease, Registration};
     use crate::state::Overrides;
 
@@ -241,6 +243,34 @@ mod tests {
             watch.wait_for(is_one).await.unwrap();
             // The clock's grain is a millisecond.
             assert!((LEASE..=LEASE + Duration::from_millis(1)).contains(&start.elapsed()));
+        })
+        .await;
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn a_ttl_that_was_renewed_a_moment_ago_ends_when_it_ends() {
+        let shared = shared();
+        let (ttl, owner) = (LEASE / 100, CheckOwner::Instance(key("a-1")));
+        let check = CheckKey { owner: owner.clone(), id: "ttl".into() };
+        let say = || {
+            let report =
+                |state: &mut State, now| Ok(((), state.report_check(&check, CheckStatus::Passing, "", now)?));
+            shared.step(report).unwrap();
+        };
+        with_reaper(&shared, async {
+            register(&shared, "a-1", LEASE * 100);
+            let definition = CheckDefinition::new("ttl", CheckKind::Ttl(ttl));
+            shared.step(|state, now| Ok(((), state.put_check(&owner, definition, now)?))).unwrap();
+            say();
+            tokio::time::sleep(ttl / 50).await;
+            say();
+            let (start, mut news) = (Instant::now(), shared.subscribe(&Topic::All).unwrap());
+            news.borrow_and_update();
+            news.changed().await.unwrap();
+            assert_eq!(shared.read(|state| state.check(&check)).unwrap().status, CheckStatus::Critical);
+            // A breath after the pass that found it renewed, and the clock's grain.
+            let late = Duration::from_millis(6);
+            assert!((ttl..=ttl + late).contains(&start.elapsed()), "{:?}", start.elapsed());
         })
         .await;
     }

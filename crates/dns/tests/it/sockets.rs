@@ -28,6 +28,25 @@ async fn datagrams_are_answered_from_what_is_registered_now() {
 }
 
 #[tokio::test]
+async fn the_platforms_own_service_has_the_nodes_of_its_members() {
+    let door = Door::open().await;
+    for (kind, wanted) in [(RecordType::A, 1), (RecordType::SRV, 1), (RecordType::AAAA, 0)] {
+        let ask = question(7, "Consul.service.consul.", kind).to_vec().unwrap();
+        let answer = Message::from_vec(&door.udp(&ask).await).unwrap();
+        assert_eq!((answer.metadata.response_code, answer.answers.len()), (ResponseCode::NoError, wanted));
+        for record in &answer.answers {
+            let text = record.data.to_string();
+            assert!(text == "127.0.0.1" || text == "1 1 0 trellis.node.dc1.consul.", "{text}");
+        }
+    }
+    // Who takes its name stands beside it.
+    door.put("consul", 1);
+    let ask = question(8, "consul.service.consul.", RecordType::A).to_vec().unwrap();
+    assert_eq!(Message::from_vec(&door.udp(&ask).await).unwrap().answers.len(), 2);
+    door.close().await;
+}
+
+#[tokio::test]
 async fn what_is_no_question_is_dropped_and_counted_and_the_next_is_answered() {
     let door = Door::open().await;
     let socket = UdpSocket::bind("127.0.0.1:0").await.unwrap();

@@ -1,6 +1,7 @@
 //! What others do with the registry.
 
 mod catalog;
+pub(crate) mod members;
 mod watch;
 mod write;
 
@@ -11,6 +12,7 @@ use std::time::Duration;
 use tokio::sync::{mpsc, oneshot, watch as channel};
 use tracing::error;
 use trellis_core::{Discovery, EndpointSet, EndpointWatch, InstanceId, ServiceInstance, ServiceName, Status};
+use trellis_storage::members::Handle as Members;
 
 use crate::error::{Error, Result};
 use crate::model::names::ServiceKey;
@@ -26,11 +28,12 @@ use crate::view::{InstanceView, OverrideView, ServiceSummary};
 pub struct Handle {
     shared: Arc<Shared>,
     orders: mpsc::Sender<Request>,
+    members: Members,
 }
 
 impl Handle {
-    pub(crate) fn new(shared: Arc<Shared>, orders: mpsc::Sender<Request>) -> Self {
-        Self { shared, orders }
+    pub(crate) fn new(shared: Arc<Shared>, orders: mpsc::Sender<Request>, members: Members) -> Self {
+        Self { shared, orders, members }
     }
 
     /// What the registry was set up with.

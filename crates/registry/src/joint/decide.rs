@@ -29,6 +29,7 @@ impl Joint {
         }
         let found = self.shared.expire();
         tell(&found);
+        self.reap_after = now.instant + found.pause(&self.shared.options);
         for intent in found.intents {
             let order = match intent {
                 Intent::End(key) => Order::End(key, epoch),

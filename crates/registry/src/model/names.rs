@@ -13,8 +13,8 @@ use trellis_core::{InstanceId, ServiceName};
 /// Longest name, in bytes.
 pub const MAX_NAME: usize = 128;
 
-/// The name of a service or a node: 1 to 128 of `A-Z`, `a-z`, `0-9`, `-`, `_` and `.`, with a letter, a digit or `_` in
-/// front.
+/// The name of a service or a node: 1 to 128 of `A-Z`, `a-z`, `0-9`, `-`, `_`, `.` and `#`, with a letter, a digit or `_`
+/// in front.
 ///
 /// Two names that differ in case only are the same name (DNS, Eureka and Consul see it so); the spelling is kept as it
 /// was first registered. A name need not be a DNS label; [`Self::is_dns_label`] says whether it can be found by DNS.
@@ -160,8 +160,8 @@ impl FromStr for Name {
 
     fn from_str(text: &str) -> Result<Self, Self::Err> {
         let fits = (1..=MAX_NAME).contains(&text.len())
-            && text.bytes().all(|b| b.is_ascii_alphanumeric() || matches!(b, b'-' | b'_' | b'.'))
-            && !text.starts_with(['-', '.']);
+            && text.bytes().all(|b| b.is_ascii_alphanumeric() || matches!(b, b'-' | b'_' | b'.' | b'#'))
+            && !text.starts_with(['-', '.', '#']);
         if fits { Ok(Self(text.into())) } else { Err(InvalidName::name(text)) }
     }
 }
@@ -222,7 +222,7 @@ impl FromStr for Namespace {
 
 impl InvalidName {
     fn name(text: &str) -> Self {
-        let rule = "1 to 128 of A-Z, a-z, 0-9, '-', '_' and '.', with neither '-' nor '.' in front";
+        let rule = "1 to 128 of A-Z, a-z, 0-9, '-', '_', '.' and '#', with a letter, a digit or '_' in front";
         Self { text: text.into(), kind: "name of a service or node", rule }
     }
 
@@ -309,10 +309,12 @@ mod tests {
 
     #[test]
     fn what_is_a_name() {
-        for good in ["a", "Web", "my_db", "a.b.c", "_internal", "9", &"x".repeat(MAX_NAME)] {
+        for good in
+            ["a", "Web", "my_db", "a.b.c", "_internal", "9", "app#127.0.0.1#3000", &"x".repeat(MAX_NAME)]
+        {
             assert!(good.parse::<Name>().is_ok(), "{good:?}");
         }
-        for bad in ["", "-a", ".a", "a b", "a/b", "ü", "a:b", &"x".repeat(MAX_NAME + 1)] {
+        for bad in ["", "-a", ".a", "#a", "a b", "a/b", "ü", "a:b", &"x".repeat(MAX_NAME + 1)] {
             assert!(bad.parse::<Name>().is_err(), "{bad:?}");
         }
         let label = |text: &str| text.parse::<Name>().unwrap().is_dns_label();

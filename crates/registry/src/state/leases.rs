@@ -1,5 +1,7 @@
 //! Leases: how they go on, and how they end.
 
+use std::time::Duration;
+
 use tokio::time::Instant;
 use trellis_core::Status;
 
@@ -7,6 +9,7 @@ use super::record::{Due, Phase};
 use super::{Changed, Dirty, Now, State};
 use crate::error::Result;
 use crate::model::names::{InstanceKey, ServiceKey};
+use crate::options::Options;
 use crate::policy::protection::Verdict;
 use crate::registration::Lease;
 
@@ -24,6 +27,19 @@ pub(crate) struct Expiry {
     pub(crate) removed: Vec<(ServiceKey, InstanceKey)>,
     /// Services that became protected.
     pub(crate) protected: usize,
+    /// Somebody is told of it, or is to write it down.
+    pub(crate) is_news: bool,
+}
+
+/// Least time between two passes; deadlines that only moved away are many.
+const BREATH: Duration = Duration::from_millis(5);
+
+impl Expiry {
+    /// How long the next pass waits. News wake whoever follows them, so they are told in larger pieces; a TTL that was
+    /// renewed is none, and the end of the next is not to wait for it.
+    pub(crate) fn pause(&self, options: &Options) -> Duration {
+        if self.is_news { options.reap_interval } else { options.reap_interval.min(BREATH) }
+    }
 }
 
 /// What is to become of an instance when that is written down.
@@ -115,6 +131,7 @@ impl State {
             }
         }
         found.changed = self.finish(delta);
+        found.is_news = found.changed.index > 0 || !found.intents.is_empty();
         found
     }
 
