@@ -5,7 +5,7 @@
 use std::net::SocketAddr;
 
 use tempfile::TempDir;
-use trellis_consul::Options;
+use trellis_consul::{Options, Platform};
 use trellis_runtime::{Shutdown, WallClock};
 use trellis_storage::Store;
 use trellis_storage::members::{self, Members};
@@ -35,7 +35,7 @@ async fn main() -> Result<(), Box<dyn std::error::Error>> {
         }
     });
     let limits = options.serve.clone();
-    let router = trellis_consul::router(options, registry, config);
+    let router = trellis_consul::router(options, registry, config, Platform::default());
     trellis_net::serve(listener, router, limits, shutdown).await?;
     registry_task.await??;
     config_task.await??;

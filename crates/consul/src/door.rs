@@ -4,16 +4,23 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use axum::Router;
+use axum::routing::get;
 use serde::Serialize;
+use tokio::sync::Mutex;
 use trellis_core::InstanceId;
-use trellis_registry::{CheckKey, InstanceKey, Name, Topic};
+use trellis_registry::{CheckKey, InstanceKey, Name};
 
 use crate::answer::{Answer, bytes_of};
+use crate::coordinate::Coordinates;
 use crate::event::Events;
 use crate::options::Options;
+use crate::platform::Platform;
 use crate::refusal::{self, Refusal, Reply};
 use crate::request::Params;
-use crate::{acl, agent, catalog, event, health, kv, operator, session, status, txn, unsupported};
+use crate::source::Source;
+use crate::{
+    acl, agent, catalog, coordinate, entries, event, health, kv, operator, session, status, txn, unsupported,
+};
 
 /// What every handler has.
 #[derive(Clone)]
@@ -23,7 +30,11 @@ pub(crate) struct Inner {
     pub(crate) options: Options,
     pub(crate) registry: trellis_registry::Handle,
     pub(crate) config: trellis_config::Handle,
+    pub(crate) platform: Platform,
     pub(crate) events: Events,
+    pub(crate) coordinates: Coordinates,
+    /// Held while an instance and its sidecar are registered, so that no two are given one port.
+    pub(crate) sidecars: Mutex<()>,
 }
 
 impl std::ops::Deref for Door {
@@ -39,10 +50,13 @@ pub fn router(
     options: Options,
     registry: trellis_registry::Handle,
     config: trellis_config::Handle,
+    platform: Platform,
 ) -> Router {
     let events = Events::new(options.max_events);
-    let door = Door(Arc::new(Inner { options, registry, config, events }));
+    let (coordinates, sidecars) = (Coordinates::default(), Mutex::default());
+    let door = Door(Arc::new(Inner { options, registry, config, platform, events, coordinates, sidecars }));
     Router::new()
+        .route("/", get(itself))
         .merge(status::routes())
         .merge(agent::routes())
         .merge(catalog::routes())
@@ -52,6 +66,8 @@ pub fn router(
         .merge(txn::routes())
         .merge(event::routes())
         .merge(operator::routes())
+        .merge(coordinate::routes())
+        .merge(entries::routes())
         .merge(acl::routes())
         .merge(unsupported::routes())
         .fallback(refusal::not_found)
@@ -59,13 +75,14 @@ pub fn router(
         .with_state(door)
 }
 
-impl Door {
-    /// What clients are told where they ask for the leader.
-    pub(crate) fn leader(&self) -> String {
-        let (address, port) = (&self.registry.options().node.address, self.options.listen.port());
-        if address.contains(':') { format!("[{address}]:{port}") } else { format!("{address}:{port}") }
-    }
+/// Where Consul has its pages. Its clients ask here whether it answers at all.
+async fn itself() -> Answer {
+    Answer::text(
+        "Trellis speaks Consul's HTTP API here. There are no pages; /v1/catalog/services is a beginning.\n",
+    )
+}
 
+impl Door {
     /// The name of the own node.
     pub(crate) fn node(&self) -> &Name {
         self.registry.own_node()
@@ -91,53 +108,44 @@ impl Door {
         wait + wait.mul_f64(fastrand::f64() / 16.0)
     }
 
-    /// Waits, if asked to, until a topic of the registry has changed.
-    pub(crate) async fn follow(&self, params: &Params, topic: &Topic) -> Reply<()> {
-        if let Some(index) = params.index() {
-            self.registry.watch_topic(topic, index, self.wait(params)).await?;
-        }
-        Ok(())
-    }
-
-    /// A list about a topic, made once for all who ask the same; with a filter, which items of it match.
+    /// A list, made once for all who ask the same where it is about a topic alone; with a filter, which items of it match.
     pub(crate) async fn list<T: Serialize>(
         &self,
         params: &Params,
-        topic: &Topic,
+        source: impl Into<Source>,
         variant: &str,
         make: impl Fn(&trellis_registry::Handle) -> Vec<T>,
     ) -> Reply<Answer> {
-        let filter = params.filter()?;
-        self.follow(params, topic).await?;
-        let Some(filter) = filter else {
-            let made = self.registry.cached(topic, variant, |registry| bytes_of(&make(registry)));
-            return Ok(Answer::of_json(params, made.body.clone()).at(params, made.index));
+        let source = source.into();
+        let (None, Some(topic)) = (params.filter()?, source.only_topic()) else {
+            return self.fresh(params, source, make).await;
         };
-        let index = self.registry.topic_index(topic);
-        let kept = filter.keep(make(&self.registry)).map_err(|error| Refusal::bad(error.to_string()))?;
-        Ok(Answer::json(params, &kept).at(params, index))
+        self.follow(params, &source).await?;
+        let made = self.registry.cached(topic, variant, |registry| bytes_of(&make(registry)));
+        Ok(Answer::of_json(params, made.body.clone()).at(params, made.index))
     }
 
     /// The same without sharing, for what has the output of checks in it, which is to be up to date.
     pub(crate) async fn fresh<T: Serialize>(
         &self,
         params: &Params,
-        topic: &Topic,
+        source: impl Into<Source>,
         make: impl Fn(&trellis_registry::Handle) -> Vec<T>,
     ) -> Reply<Answer> {
-        let filter = params.filter()?;
-        self.follow(params, topic).await?;
-        let index = self.registry.topic_index(topic);
-        let made = make(&self.registry);
-        let answer = match filter {
-            None => Answer::json(params, &made),
-            Some(filter) => {
-                let kept = filter.keep(made).map_err(|error| Refusal::bad(error.to_string()))?;
-                Answer::json(params, &kept)
-            }
-        };
-        Ok(answer.at(params, index))
+        let source = source.into();
+        // What cannot be understood is refused before anybody waits.
+        params.filter()?;
+        self.follow(params, &source).await?;
+        let index = self.index_of(&source)?;
+        Ok(filtered(params, make(&self.registry))?.at(params, index))
     }
+}
+
+/// Those items that the filter lets through, if there is one.
+pub(crate) fn filtered<T: Serialize>(params: &Params, items: Vec<T>) -> Reply<Answer> {
+    let Some(filter) = params.filter()? else { return Ok(Answer::json(params, &items)) };
+    let kept = filter.keep(items).map_err(|error| Refusal::bad(error.to_string()))?;
+    Ok(Answer::json(params, &kept))
 }
 
 /// What is said of a service id that nobody has.

@@ -8,9 +8,13 @@ use axum::routing::get;
 use trellis_registry::{CheckStatus, Entry, Handle, Name, ServiceKey, Topic};
 
 use crate::answer::Answer;
-use crate::door::Door;
+use crate::door::{Door, filtered};
+use crate::entries::gateways;
+use crate::itself::source_of;
+use crate::mesh;
 use crate::refusal::{Refusal, Reply};
 use crate::request::Params;
+use crate::source::Source;
 use crate::wire::{CheckRow, HealthRow, checks_of, node_checks};
 
 pub(crate) fn routes() -> Router<Door> {
@@ -19,8 +23,8 @@ pub(crate) fn routes() -> Router<Door> {
         .route("/v1/health/checks/{service}", get(of_service))
         .route("/v1/health/service/{service}", get(instances))
         .route("/v1/health/state/{state}", get(in_state))
-        .route("/v1/health/connect/{service}", get(none))
-        .route("/v1/health/ingress/{service}", get(none))
+        .route("/v1/health/connect/{service}", get(in_mesh))
+        .route("/v1/health/ingress/{service}", get(ingress))
 }
 
 /// A name that may be anything: what no service or node can be called is one that is not there.
@@ -35,18 +39,27 @@ pub(crate) fn service_of(params: &Params, text: &str) -> Reply<ServiceKey> {
 async fn instances(State(door): State<Door>, params: Params, Path(service): Path<String>) -> Reply<Answer> {
     let key = service_of(&params, &service)?;
     let (passing, peer) = (params.flag("passing")?, params.is_of_peer());
-    let datacenter: Arc<str> = door.options.datacenter.as_str().into();
-    let topic = Topic::Service(key.clone());
     let make = |registry: &Handle| {
         if peer {
             return Vec::new();
         }
-        let snapshot = registry.snapshot(&key);
-        let wanted = snapshot.entries.iter().filter(|entry| is_wanted(&params, entry));
-        let rows = wanted.map(|entry| HealthRow::new(entry.clone(), datacenter.clone()));
-        rows.filter(|row| !passing || row.is_passing()).collect()
+        let (members, snapshot) = (door.members_of(&key), registry.snapshot(&key));
+        rows(&door, &params, passing, members.iter().chain(&snapshot.entries))
     };
-    door.list(&params, &topic, &params.variant("health"), make).await
+    door.list(&params, source_of(&key), &params.variant("health"), make).await
+}
+
+/// Those instances that are wanted, each with its checks.
+fn rows<'e>(
+    door: &Door,
+    params: &Params,
+    passing: bool,
+    entries: impl Iterator<Item = &'e Entry>,
+) -> Vec<HealthRow> {
+    let datacenter: Arc<str> = door.options.datacenter.as_str().into();
+    let wanted = entries.filter(|entry| is_wanted(params, entry));
+    let rows = wanted.map(|entry| HealthRow::new(entry.clone(), datacenter.clone()));
+    rows.filter(|row| !passing || row.is_passing()).collect()
 }
 
 /// Whether an instance has the tags and its node the metadata that are asked for.
@@ -54,26 +67,42 @@ pub(crate) fn is_wanted(params: &Params, entry: &Entry) -> bool {
     params.tags_match(&entry.instance.definition.tags) && params.meta_matches(&entry.node.definition.metadata)
 }
 
-/// Nobody speaks Consul's mesh here.
-async fn none(State(door): State<Door>, params: Params, Path(service): Path<String>) -> Reply<Answer> {
-    let topic = Topic::Service(service_of(&params, &service)?);
-    door.list(&params, &topic, "consul/none", |_| Vec::<()>::new()).await
+/// The proxies of Consul's mesh that are registered for a service, and its instances that need none.
+async fn in_mesh(State(door): State<Door>, params: Params, Path(service): Path<String>) -> Reply<Answer> {
+    let key = service_of(&params, &service)?;
+    let (passing, peer) = (params.flag("passing")?, params.is_of_peer());
+    let make = |registry: &Handle| {
+        let found = if peer { Vec::new() } else { mesh::instances(registry, &key) };
+        rows(&door, &params, passing, found.iter())
+    };
+    door.list(&params, Topic::All, &params.variant(&format!("mesh/{key}")), make).await
+}
+
+/// The gateways that are said to lead to a service.
+async fn ingress(State(door): State<Door>, params: Params, Path(service): Path<String>) -> Reply<Answer> {
+    let key = service_of(&params, &service)?;
+    let (passing, peer) = (params.flag("passing")?, params.is_of_peer());
+    let source = Source::from(Topic::All).and_kept(gateways::INGRESS);
+    door.follow(&params, &source).await?;
+    let index = door.index_of(&source)?;
+    let leading = if peer { Vec::new() } else { gateways::leading_to(&door, &key)? };
+    Ok(filtered(&params, rows(&door, &params, passing, leading.iter()))?.at(&params, index))
 }
 
 async fn of_service(State(door): State<Door>, params: Params, Path(service): Path<String>) -> Reply<Answer> {
     let key = service_of(&params, &service)?;
     let make = |registry: &Handle| -> Vec<CheckRow> {
-        let snapshot = registry.snapshot(&key);
-        let wanted = snapshot.entries.iter().filter(|e| params.meta_matches(&e.node.definition.metadata));
-        wanted.flat_map(checks_of).collect()
+        let (members, snapshot) = (door.members_of(&key), registry.snapshot(&key));
+        let all = members.iter().chain(&snapshot.entries);
+        all.filter(|e| params.meta_matches(&e.node.definition.metadata)).flat_map(checks_of).collect()
     };
-    door.fresh(&params, &Topic::Service(key.clone()), make).await
+    door.fresh(&params, source_of(&key), make).await
 }
 
 async fn of_node(State(door): State<Door>, params: Params, Path(node): Path<String>) -> Reply<Answer> {
     let name = name_of(&node)?;
     let make = |registry: &Handle| all_on(registry, &name);
-    door.fresh(&params, &Topic::Node(name.clone()), make).await
+    door.fresh(&params, Topic::Node(name.clone()), make).await
 }
 
 /// All checks on a node, the node's own first.
@@ -109,5 +138,5 @@ async fn in_state(State(door): State<Door>, params: Params, Path(state): Path<St
         let rows = wanted.flat_map(|node| all_on(registry, node.name()));
         rows.filter(|row| status.is_none_or(|status| row.health() == status)).collect()
     };
-    door.fresh(&params, &topic, make).await
+    door.fresh(&params, topic, make).await
 }

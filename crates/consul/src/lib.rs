@@ -2,7 +2,7 @@
 //! configuration.
 //!
 //! It spans two capabilities, so it is a crate of its own: they stay free of protocols, and of each other. It translates
-//! and holds no rule. The only thing that it keeps are the last user events, which nobody else knows of.
+//! and holds no rule. All that it keeps itself are the last user events and the coordinates of nodes, in memory.
 //!
 //! What Consul does and Trellis does otherwise is in `docs/consul.md`.
 
@@ -10,16 +10,25 @@ mod acl;
 mod agent;
 mod answer;
 mod catalog;
+mod coordinate;
 mod door;
+mod entries;
 mod event;
 mod filter;
 mod health;
+mod itself;
+mod kept;
 mod kv;
+mod labels;
+mod mesh;
 mod operator;
 mod options;
+mod platform;
 mod refusal;
 mod request;
+mod servers;
 mod session;
+mod source;
 mod status;
 mod txn;
 mod unsupported;
@@ -27,3 +36,4 @@ mod wire;
 
 pub use door::router;
 pub use options::Options;
+pub use platform::{Platform, Reload};

@@ -9,7 +9,7 @@ use trellis_net::ServeOptions;
 /// How the door is opened. The node's name and address are the registry's.
 #[derive(Debug, Clone)]
 pub struct Options {
-    /// Where it listens. Clients are told this port where they ask for the leader.
+    /// Where it listens.
     pub listen: SocketAddr,
     /// The datacenter that clients are told of; asking for another one is refused.
     pub datacenter: String,

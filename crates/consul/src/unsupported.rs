@@ -1,28 +1,22 @@
 //! What Consul has and Trellis does not, or does elsewhere: each says why.
 
 use axum::Router;
-use axum::routing::{MethodRouter, any, put};
+use axum::routing::{MethodRouter, any};
 
 use crate::door::Door;
 use crate::refusal::Refusal;
 
 pub(crate) fn routes() -> Router<Door> {
-    let config = "configuration entries are Consul's mesh; here routes and policies are in trellis.toml";
-    let connect =
-        "Trellis has a mesh of its own (phase = \"service_mesh\"), with its own authority and policies";
+    let connect = "Trellis has a mesh of its own (phase = \"service_mesh\"); Consul's has no certificate authority here";
     let query =
         "prepared queries are not kept; ask /v1/health/service/NAME?passing with tag, node-meta or filter";
     let snapshot = "a copy of the data directory, or a dump of the database, is the snapshot of everything";
     let membership = "nodes join and leave by sharing a database (app.store), not by asking each other";
     let peering = "clusters are not peered";
     Router::new()
-        .route("/v1/config", because(config))
-        .route("/v1/config/{*rest}", because(config))
-        .route("/v1/discovery-chain/{*rest}", because(config))
-        .route("/v1/exported-services", because(config))
+        .route("/v1/exported-services", because(peering))
         .route("/v1/connect/{*rest}", because(connect))
         .route("/v1/agent/connect/{*rest}", because(connect))
-        .route("/v1/catalog/gateway-services/{gateway}", because(connect))
         .route("/v1/query", because(query))
         .route("/v1/query/{*rest}", because(query))
         .route("/v1/snapshot", because(snapshot))
@@ -30,25 +24,10 @@ pub(crate) fn routes() -> Router<Door> {
         .route("/v1/peering/{*rest}", because(peering))
         .route("/v1/peerings", because(peering))
         .route("/v1/agent/join/{*rest}", because(membership))
-        .route(
-            "/v1/agent/leave",
-            put_because(
-                "who may stop the platform is said by the operating system; use `trellis` or a signal",
-            ),
-        )
         .route("/v1/agent/force-leave/{node}", because(membership))
-        .route(
-            "/v1/agent/reload",
-            put_because("there is nothing to read anew; settings of trellis.toml count from the next start"),
-        )
         .route("/v1/agent/host", because("figures of the machine are telemetry, not the registry's"))
-        .route("/v1/coordinate/update", because("nobody measures distances between nodes"))
 }
 
 fn because(why: &'static str) -> MethodRouter<Door> {
     any(move || async move { Refusal::unsupported(why) })
-}
-
-fn put_because(why: &'static str) -> MethodRouter<Door> {
-    put(move || async move { Refusal::unsupported(why) })
 }

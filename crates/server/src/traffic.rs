@@ -1,6 +1,6 @@
 //! The configuration of a running gateway: what is in force, and how something else comes into force.
 
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex, PoisonError};
 
 use serde::{Deserialize, Serialize};
@@ -9,7 +9,7 @@ use trellis_core::model::AppModel;
 use trellis_core::{Error, codes};
 use utoipa::ToSchema;
 
-use crate::manifest::{Finding, Manifest};
+use crate::manifest::{self, Finding, Manifest};
 use crate::mesh;
 use crate::settings::Overrides;
 
@@ -86,6 +86,12 @@ impl Traffic {
         Ok(Applied { revision: current.revision, routes, restart_needed })
     }
 
+    /// [`Self::apply`] with what is in `file` now.
+    pub fn reread(&self, file: &Path) -> Result<Applied, Error> {
+        let name = file.file_name().unwrap_or_default().to_string_lossy();
+        self.apply(&name, manifest::read(file, &name)?)
+    }
+
     fn lock(&self) -> std::sync::MutexGuard<'_, Current> {
         self.current.lock().unwrap_or_else(PoisonError::into_inner)
     }
@@ -154,5 +160,9 @@ fn restart_needed(started: &AppModel, wanted: &AppModel) -> Vec<String> {
     differs("mesh.access_log_sample", old.access_log_sample != new.access_log_sample);
     differs("mesh.tls", old.tls != new.tls);
     differs("registry", started.registry != wanted.registry);
+    differs("config", started.config != wanted.config);
+    differs("consul", started.consul != wanted.consul);
+    differs("dns", started.dns != wanted.dns);
+    differs("eureka", started.eureka != wanted.eureka);
     keys
 }

@@ -1,6 +1,7 @@
 //! What clients say of a service, in either spelling.
 
 use std::collections::BTreeMap;
+use std::sync::Arc;
 
 use serde_json::Value;
 use trellis_registry::{Labels, Lease, Registration, Weights};
@@ -9,17 +10,26 @@ use crate::health::name_of;
 use crate::refusal::{Refusal, Reply};
 use crate::request::{Object, Params};
 use crate::wire::write_address;
+use crate::{labels, mesh};
 
-/// A registration on the own node without its checks, and the checks as they came.
-pub(crate) fn read(mut object: Object, params: &Params) -> Reply<(Registration, Vec<Object>)> {
-    let mesh = "Trellis has a mesh of its own; services are registered without Consul's";
-    object.without(&["Kind", "Proxy", "Connect"], mesh)?;
+/// What a client says of a service, taken apart.
+pub(crate) struct Given {
+    /// A registration on the own node without its checks.
+    pub(crate) registration: Registration,
+    /// The checks as they came.
+    pub(crate) checks: Vec<Object>,
+    /// The proxy that is to be registered with it, as it came.
+    pub(crate) sidecar: Option<Object>,
+}
+
+pub(crate) fn read(mut object: Object, params: &Params) -> Reply<Given> {
     object.without(&["SocketPath", "Ports"], "a service has one address and one port")?;
     let name = object.first_text(&["Name", "Service"])?;
     if name.is_empty() {
         return Err(Refusal::bad("Missing service name"));
     }
     let service = name_of(&name)?;
+    let (mut kept, sidecar) = mesh::read(&mut object, &name)?;
     let id = match object.text("ID")? {
         id if id.is_empty() => name,
         id => id,
@@ -31,18 +41,25 @@ pub(crate) fn read(mut object: Object, params: &Params) -> Reply<(Registration, 
     if let Some(check) = object.object("Check")? {
         checks.insert(0, check);
     }
+    let metadata = object.labels("Meta")?;
+    if let Some(key) = metadata.keys().find(|key| key.starts_with(labels::PREFIX)) {
+        return Err(Refusal::bad(format!("Invalid Service Meta: {key:?} begins with {:?}", labels::PREFIX)));
+    }
+    let (zone, region) = locality(object.object("Locality")?)?;
+    kept.extend(region.map(|region| (labels::REGION.to_owned(), region)));
+    kept.extend(metadata);
     let registration = Registration {
         namespace: params.namespace()?,
         tags: object.texts("Tags")?.into_iter().collect(),
-        metadata: object.labels("Meta")?.into(),
+        metadata: kept.into(),
         weights: weights(object.object("Weights")?)?,
-        zone: zone(object.object("Locality")?)?,
+        zone,
         tagged_addresses: addresses(object.map("TaggedAddresses")?)?,
         enable_tag_override: object.flag("EnableTagOverride")?,
         lease: Lease::None,
         ..Registration::new(id, service, object.text("Address")?, port)
     };
-    Ok((registration, checks))
+    Ok(Given { registration, checks, sidecar })
 }
 
 fn weights(object: Option<Object>) -> Reply<Weights> {
@@ -51,10 +68,11 @@ fn weights(object: Option<Object>) -> Reply<Weights> {
     Ok(Weights { passing, warning: object.small("Warning")?.unwrap_or(1) })
 }
 
-fn zone(object: Option<Object>) -> Reply<Option<std::sync::Arc<str>>> {
-    let Some(mut object) = object else { return Ok(None) };
-    let zone = object.text("Zone")?;
-    Ok((!zone.is_empty()).then(|| zone.into()))
+/// Zone and region.
+fn locality(object: Option<Object>) -> Reply<(Option<Arc<str>>, Option<String>)> {
+    let Some(mut object) = object else { return Ok((None, None)) };
+    let (zone, region) = (object.text("Zone")?, object.text("Region")?);
+    Ok(((!zone.is_empty()).then(|| zone.into()), (!region.is_empty()).then_some(region)))
 }
 
 fn addresses(map: BTreeMap<String, Value>) -> Reply<Labels> {

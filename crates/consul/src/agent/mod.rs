@@ -4,7 +4,8 @@ pub(crate) mod checks;
 pub(crate) mod definition;
 mod health;
 mod metrics;
-mod own;
+mod operate;
+pub(crate) mod own;
 mod services;
 
 use axum::Router;
@@ -18,6 +19,8 @@ pub(crate) fn routes() -> Router<Door> {
         .route("/v1/agent/members", get(own::members))
         .route("/v1/agent/version", get(own::version))
         .route("/v1/agent/maintenance", put(own::maintenance))
+        .route("/v1/agent/leave", put(operate::leave))
+        .route("/v1/agent/reload", put(operate::reload))
         .route("/v1/agent/monitor", get(own::monitor))
         .route("/v1/agent/metrics", get(metrics::metrics))
         .route("/v1/agent/services", get(services::list))

@@ -7,30 +7,36 @@ use crate::answer::Answer;
 use crate::door::Door;
 use crate::refusal::{Refusal, Reply};
 use crate::request::Params;
+use crate::servers::Server;
 
 /// The version of Consul whose API this is, and after it that of Trellis: clients look at the first part.
-const VERSION: &str = concat!("1.20.0+trellis.", env!("CARGO_PKG_VERSION"));
+pub(crate) const VERSION: &str = concat!("1.20.0+trellis.", env!("CARGO_PKG_VERSION"));
 /// Shortest time to live of a session, in nanoseconds: Patroni looks here.
 const SESSION_TTL_MIN: u64 = 10_000_000_000;
 /// Of what was taken out without a reason.
 const NO_REASON: &str = "Taken out for maintenance; no reason was given.";
 
-fn member(door: &Door, is_wan: bool) -> Value {
-    let (node, dc) = (door.node().as_str(), &door.options.datacenter);
-    let name = if is_wan { format!("{node}.{dc}") } else { node.to_owned() };
+/// What serf calls a member that is there, and one that has not been heard of for too long.
+const ALIVE: u8 = 1;
+const FAILED: u8 = 4;
+
+fn member(door: &Door, server: &Server, is_wan: bool) -> Value {
+    let (node, dc) = (server.name(), &door.options.datacenter);
+    let name = if is_wan { format!("{node}.{dc}") } else { node.to_string() };
     let tags = json!({
         "role": "consul",
         "dc": dc,
-        "port": door.options.listen.port().to_string(),
+        "id": &**server.id(),
+        "port": server.port.to_string(),
         "build": VERSION,
         "vsn": "2",
     });
     json!({
         "Name": name,
-        "Addr": &*door.registry.options().node.address,
-        "Port": door.options.listen.port(),
+        "Addr": server.host(),
+        "Port": server.port,
         "Tags": tags,
-        "Status": 1,
+        "Status": if server.known.is_live { ALIVE } else { FAILED },
         "ProtocolMin": 1,
         "ProtocolMax": 5,
         "ProtocolCur": 2,
@@ -44,6 +50,8 @@ pub(super) async fn itself(State(door): State<Door>, params: Params) -> Reply<An
     let node = &door.registry.options().node;
     let (dc, name) = (&door.options.datacenter, node.name.as_str());
     let id = node.id.as_deref().unwrap_or_default();
+    let servers = door.servers();
+    let own = servers.iter().find(|server| server.known.is_own);
     let answer = json!({
         "Config": {
             "Datacenter": dc,
@@ -66,18 +74,24 @@ pub(super) async fn itself(State(door): State<Door>, params: Params) -> Reply<An
             "KVMaxValueSize": door.options.max_body,
         },
         "Coord": null,
-        "Member": member(&door, false),
-        "Stats": {"consul": {"leader": "true", "leader_addr": door.leader(), "server": "true"}},
+        "Member": own.map(|own| member(&door, own, false)),
+        "Stats": {"consul": {
+            "leader": "true",
+            "leader_addr": own.map(Server::address).unwrap_or_default(),
+            "known_servers": servers.len().to_string(),
+            "server": "true",
+        }},
         "Meta": node.metadata,
         "xDS": null,
     });
     Ok(Answer::json(&params, &answer))
 }
 
-/// The own node. Others that share the database are not members of anything that Consul's clients know.
+/// Everybody who shares the store. A member that left or whose lease has ended is not among them any more.
 pub(super) async fn members(State(door): State<Door>, params: Params) -> Reply<Answer> {
-    let is_wan = params.flag("wan")?;
-    Ok(Answer::json(&params, &[member(&door, is_wan)]))
+    let (is_wan, servers) = (params.flag("wan")?, door.servers());
+    let members: Vec<_> = servers.iter().map(|server| member(&door, server, is_wan)).collect();
+    Ok(Answer::json(&params, &members))
 }
 
 pub(super) async fn version(params: Params) -> Reply<Answer> {

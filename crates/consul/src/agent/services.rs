@@ -11,8 +11,9 @@ use super::{checks, definition};
 use crate::answer::Answer;
 use crate::door::{Door, unknown_service};
 use crate::refusal::{Refusal, Reply};
-use crate::request::{self, Params, Whole};
+use crate::request::{self, Object, Params, Whole};
 use crate::wire::{AgentService, NodeService};
+use crate::{labels, mesh};
 
 pub(super) async fn list(State(door): State<Door>, params: Params) -> Reply<Answer> {
     let (filter, namespace) = (params.filter()?, params.namespace()?);
@@ -57,11 +58,66 @@ pub(super) async fn show(State(door): State<Door>, params: Params, Path(id): Pat
 }
 
 pub(super) async fn register(State(door): State<Door>, params: Params, Whole(body): Whole) -> Reply<Answer> {
-    let (registration, given) = definition::read(request::read(&body)?, &params)?;
-    let checks = given.into_iter().map(checks::definition).collect::<Reply<Vec<_>>>()?;
+    let given = definition::read(request::read(&body)?, &params)?;
     let keep_checks = !params.flag("replace-existing-checks")?;
-    door.registry.admit(Registration { checks, keep_checks, ..registration }).await?;
+    let id = given.registration.id.clone();
+    let Some(sidecar) = given.sidecar else {
+        admit(&door, given.registration, given.checks, keep_checks).await?;
+        remove_sidecar(&door, &params, id.as_str()).await?;
+        return Ok(Answer::empty());
+    };
+    let _one_port_each = door.sidecars.lock().await;
+    let sidecar = read_sidecar(&door, &params, sidecar, &given.registration)?;
+    admit(&door, given.registration, given.checks, keep_checks).await?;
+    admit(&door, sidecar.registration, sidecar.checks, keep_checks).await?;
     Ok(Answer::empty())
+}
+
+async fn admit(door: &Door, registration: Registration, checks: Vec<Object>, keep_checks: bool) -> Reply<()> {
+    let mut checks = checks.into_iter().map(checks::definition).collect::<Reply<Vec<_>>>()?;
+    if checks.is_empty() && registration.metadata.get(labels::SIDECAR_OF).is_some() {
+        checks.push(mesh::sidecar_check(&registration));
+    }
+    door.registry.admit(Registration { checks, keep_checks, ..registration }).await?;
+    Ok(())
+}
+
+fn read_sidecar(
+    door: &Door,
+    params: &Params,
+    mut object: Object,
+    parent: &Registration,
+) -> Reply<definition::Given> {
+    let id = mesh::sidecar_id(parent.id.as_str());
+    if !object.text("ID")?.is_empty() {
+        return Err(Refusal::bad(format!("the ID of a sidecar is that of its service: it will be {id}")));
+    }
+    let key = door.own_key(params, &id).map_err(|_| Refusal::bad(format!("Invalid service ID {id:?}")))?;
+    mesh::fill_sidecar(&mut object, parent, || mesh::port_for(&door.registry, &key))?;
+    let mut sidecar = definition::read(object, params)?;
+    if sidecar.sidecar.is_some() {
+        return Err(Refusal::bad("sidecar services cannot have a nested sidecar"));
+    }
+    let registered = &mut sidecar.registration;
+    let own = [(labels::SIDECAR_OF, parent.id.as_str())];
+    let metadata: BTreeMap<&str, &str> = registered.metadata.iter().chain(own).collect();
+    registered.metadata = metadata.into();
+    Ok(sidecar)
+}
+
+/// Removes the sidecar that was registered with an instance, if there is one.
+async fn remove_sidecar(door: &Door, params: &Params, of: &str) -> Reply<()> {
+    // What has no id that fits has no sidecar either.
+    let Ok(key) = door.own_key(params, &mesh::sidecar_id(of)) else { return Ok(()) };
+    let Some(known) = door.registry.find(&key) else { return Ok(()) };
+    if known.instance.definition.metadata.get(labels::SIDECAR_OF) != Some(of) {
+        return Ok(());
+    }
+    match door.registry.remove(&key).await {
+        // Somebody else was faster.
+        Ok(()) | Err(trellis_registry::Error::UnknownKey(_)) => Ok(()),
+        Err(error) => Err(error.into()),
+    }
 }
 
 pub(super) async fn deregister(
@@ -74,6 +130,7 @@ pub(super) async fn deregister(
         return Err(unknown_service(&id));
     }
     door.registry.remove(&key).await?;
+    remove_sidecar(&door, &params, &id).await?;
     Ok(Answer::empty())
 }
 

@@ -14,9 +14,13 @@ use trellis_registry::{Handle, Instance, Name, Namespace, ServiceKey, Tags, Topi
 
 use crate::answer::{Answer, bytes_of};
 use crate::door::Door;
+use crate::entries::gateways;
 use crate::health::{is_wanted, name_of, service_of};
+use crate::itself::{SERVICE, source_of};
+use crate::mesh;
 use crate::refusal::{Refusal, Reply};
 use crate::request::Params;
+use crate::source::Source;
 use crate::wire::{CatalogRow, NodeRow, NodeService};
 
 pub(crate) use register::{Registered, node_of, register_all};
@@ -29,7 +33,8 @@ pub(crate) fn routes() -> Router<Door> {
         .route("/v1/catalog/nodes", get(nodes))
         .route("/v1/catalog/services", get(services))
         .route("/v1/catalog/service/{service}", get(instances))
-        .route("/v1/catalog/connect/{service}", get(none))
+        .route("/v1/catalog/gateway-services/{gateway}", get(gateway_services))
+        .route("/v1/catalog/connect/{service}", get(in_mesh))
         .route("/v1/catalog/node/{node}", get(node))
         .route("/v1/catalog/node-services/{node}", get(node_services))
 }
@@ -45,28 +50,33 @@ async fn nodes(State(door): State<Door>, params: Params) -> Reply<Answer> {
         let wanted = nodes.nodes.iter().filter(|node| params.meta_matches(&node.definition.metadata));
         wanted.map(|node| NodeRow(node.clone(), datacenter.clone())).collect()
     };
-    door.list(&params, &Topic::Nodes, &params.variant("nodes"), make).await
+    door.list(&params, Topic::Nodes, &params.variant("nodes"), make).await
 }
 
 async fn instances(State(door): State<Door>, params: Params, Path(service): Path<String>) -> Reply<Answer> {
     let (key, peer) = (service_of(&params, &service)?, params.is_of_peer());
     let datacenter: Arc<str> = door.options.datacenter.as_str().into();
-    let topic = Topic::Service(key.clone());
     let make = |registry: &Handle| -> Vec<CatalogRow> {
         if peer {
             return Vec::new();
         }
-        let snapshot = registry.snapshot(&key);
-        let wanted = snapshot.entries.iter().filter(|entry| is_wanted(&params, entry));
+        let (members, snapshot) = (door.members_of(&key), registry.snapshot(&key));
+        let wanted = members.iter().chain(&snapshot.entries).filter(|entry| is_wanted(&params, entry));
         wanted.map(|entry| CatalogRow(entry.clone(), datacenter.clone())).collect()
     };
-    door.list(&params, &topic, &params.variant("catalog"), make).await
+    door.list(&params, source_of(&key), &params.variant("catalog"), make).await
 }
 
-/// Nobody speaks Consul's mesh here.
-async fn none(State(door): State<Door>, params: Params, Path(service): Path<String>) -> Reply<Answer> {
-    let topic = Topic::Service(service_of(&params, &service)?);
-    door.list(&params, &topic, "consul/none", |_| Vec::<()>::new()).await
+/// The proxies of Consul's mesh that are registered for a service, and its instances that need none.
+async fn in_mesh(State(door): State<Door>, params: Params, Path(service): Path<String>) -> Reply<Answer> {
+    let (key, peer) = (service_of(&params, &service)?, params.is_of_peer());
+    let datacenter: Arc<str> = door.options.datacenter.as_str().into();
+    let make = |registry: &Handle| -> Vec<CatalogRow> {
+        let found = if peer { Vec::new() } else { mesh::instances(registry, &key) };
+        let wanted = found.into_iter().filter(|entry| is_wanted(&params, entry));
+        wanted.map(|entry| CatalogRow(entry, datacenter.clone())).collect()
+    };
+    door.list(&params, Topic::All, &params.variant(&format!("catalog/mesh/{key}")), make).await
 }
 
 /// The names of services, each with all tags that its instances have.
@@ -74,21 +84,25 @@ async fn services(State(door): State<Door>, params: Params) -> Reply<Answer> {
     let namespace = params.namespace()?;
     let topic = Topic::Services(namespace.clone());
     if params.filter()?.is_none() && params.get("node-meta").is_none() {
-        door.follow(&params, &topic).await?;
+        door.follow(&params, &topic.clone().into()).await?;
         let made = door.registry.cached(&topic, "consul/services", |registry| {
-            bytes_of(&by_name(&registry.catalog(&namespace).services))
+            bytes_of(&by_name(&namespace, &registry.catalog(&namespace).services))
         });
         return Ok(Answer::of_json(&params, made.body.clone()).at(&params, made.index));
     }
     // What is chosen by instance or node may change when the catalog does not.
-    door.follow(&params, &Topic::All).await?;
-    let index = door.registry.index();
+    let source = Source::from(Topic::All).and_members();
+    door.follow(&params, &source).await?;
+    let index = door.index_of(&source)?;
     let chosen = chosen_services(&door, &params, &namespace)?;
     Ok(Answer::json(&params, &chosen).at(&params, index))
 }
 
-fn by_name(services: &BTreeMap<Name, Tags>) -> BTreeMap<&str, &Tags> {
-    services.iter().map(|(name, tags)| (name.as_str(), tags)).collect()
+/// Names and tags, the platform's own service among them: this member is always there.
+fn by_name<'s>(namespace: &Namespace, services: &'s BTreeMap<Name, Tags>) -> BTreeMap<&'s str, Tags> {
+    let own = namespace.is_default().then_some((SERVICE, Tags::default()));
+    let registered = services.iter().map(|(name, tags)| (name.as_str(), tags.clone()));
+    own.into_iter().chain(registered).collect()
 }
 
 fn chosen_services(
@@ -99,9 +113,12 @@ fn chosen_services(
     let filter = params.filter()?;
     let datacenter: Arc<str> = door.options.datacenter.as_str().into();
     let mut chosen: BTreeMap<String, BTreeSet<String>> = BTreeMap::new();
-    for name in door.registry.catalog(namespace).services.keys() {
+    let catalog = door.registry.catalog(namespace);
+    let own = SERVICE.parse().ok().filter(|name| !catalog.services.contains_key(name));
+    for name in own.iter().chain(catalog.services.keys()) {
         let key = ServiceKey { namespace: namespace.clone(), name: name.clone() };
-        for entry in &door.registry.snapshot(&key).entries {
+        let (members, snapshot) = (door.members_of(&key), door.registry.snapshot(&key));
+        for entry in members.iter().chain(&snapshot.entries) {
             if !params.meta_matches(&entry.node.definition.metadata) {
                 continue;
             }
@@ -123,13 +140,15 @@ fn chosen_services(
 async fn on_node(door: &Door, params: &Params, node: &str) -> Reply<(u64, Option<(Value, Vec<Value>)>)> {
     let (name, namespace) = (name_of(node)?, params.namespace()?);
     let filter = params.filter()?;
-    let topic = Topic::Node(name.clone());
-    door.follow(params, &topic).await?;
-    let index = door.registry.topic_index(&topic);
+    let source = Source::from(Topic::Node(name.clone())).and_members();
+    door.follow(params, &source).await?;
+    let index = door.index_of(&source)?;
     let Some(snapshot) = door.registry.node(&name) else { return Ok((index, None)) };
     let row = NodeRow(snapshot.node.clone(), door.options.datacenter.as_str().into());
     let is_here = |instance: &&Arc<Instance>| instance.key.namespace == namespace;
-    let services = snapshot.instances.iter().filter(is_here).map(|instance| NodeService(instance.clone()));
+    let own = door.own_entry_on(&name).map(|entry| entry.instance).filter(|own| is_here(&own));
+    let services = own.iter().chain(snapshot.instances.iter().filter(is_here));
+    let services = services.map(|instance| NodeService(instance.clone()));
     let services: Vec<Value> = match filter {
         None => services.map(as_json).collect(),
         Some(filter) => filter.keep(services).map_err(|error| Refusal::bad(error.to_string()))?,
@@ -139,6 +158,18 @@ async fn on_node(door: &Door, params: &Params, node: &str) -> Reply<(u64, Option
 
 fn as_json(value: impl Serialize) -> Value {
     serde_json::to_value(value).unwrap_or_default()
+}
+
+/// The services that a gateway is said to lead to.
+async fn gateway_services(
+    State(door): State<Door>,
+    params: Params,
+    Path(gateway): Path<String>,
+) -> Reply<Answer> {
+    let source = Source::from(Topic::Services(params.namespace()?)).and_kept("");
+    door.follow(&params, &source).await?;
+    let index = door.index_of(&source)?;
+    Ok(Answer::json(&params, &gateways::services_of(&door, &params, &gateway)?).at(&params, index))
 }
 
 async fn node(State(door): State<Door>, params: Params, Path(node): Path<String>) -> Reply<Answer> {

@@ -34,9 +34,11 @@ pub(super) async fn register(State(door): State<Door>, params: Params, Whole(bod
     let service = match object.object("Service")? {
         None => None,
         Some(service) => {
-            let (registration, checks) = definition::read(service, &params)?;
-            if !checks.is_empty() {
-                return Err(Refusal::bad("checks of the catalog stand beside the service, not in it"));
+            let definition::Given { registration, checks, sidecar } = definition::read(service, &params)?;
+            if !checks.is_empty() || sidecar.is_some() {
+                return Err(Refusal::bad(
+                    "checks of the catalog stand beside the service, not in it, and sidecars are registered by agents",
+                ));
             }
             Some(Registration {
                 node: Some(name.clone()),

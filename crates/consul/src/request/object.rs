@@ -37,6 +37,18 @@ impl Object {
         self.members.remove(&fold(name)).filter(|value| !value.is_null())
     }
 
+    /// A member that stays.
+    pub(crate) fn peek(&self, name: &str) -> Option<&Value> {
+        self.members.get(&fold(name)).filter(|value| !value.is_null())
+    }
+
+    /// Puts a member in where there is none, or one that says nothing.
+    pub(crate) fn put_if_absent(&mut self, name: &str, value: impl Into<Value>) {
+        if self.peek(name).is_none_or(|known| known == "") {
+            self.members.insert(fold(name), value.into());
+        }
+    }
+
     fn wrong(&self, name: &str, what: &str) -> Refusal {
         Refusal::bad(format!("Request decode failed: {name} of {} is not {what}", self.at))
     }
@@ -103,13 +115,18 @@ impl Object {
         self.take(name).map(|value| Self::new(name, value)).transpose()
     }
 
-    /// A list of objects.
-    pub(crate) fn objects(&mut self, name: &str) -> Reply<Vec<Self>> {
+    /// A list of anything.
+    pub(crate) fn values(&mut self, name: &str) -> Reply<Vec<Value>> {
         match self.take(name) {
             None => Ok(Vec::new()),
-            Some(Value::Array(items)) => items.into_iter().map(|item| Self::new(name, item)).collect(),
+            Some(Value::Array(items)) => Ok(items),
             Some(_) => Err(self.wrong(name, "a list")),
         }
+    }
+
+    /// A list of objects.
+    pub(crate) fn objects(&mut self, name: &str) -> Reply<Vec<Self>> {
+        self.values(name)?.into_iter().map(|item| Self::new(name, item)).collect()
     }
 
     /// A list of texts.

@@ -94,7 +94,7 @@ fn read(params: &Params, mut op: Object) -> Reply<(Target, Action)> {
                 id.parse().map_err(|error| Refusal::bad(format!("Invalid service ID {id:?}: {error}")))?;
             let key = InstanceKey { namespace: params.namespace()?, node: name.clone(), id };
             if is_set {
-                let (service, _) = definition::read(about, params)?;
+                let service = definition::read(about, params)?.registration;
                 let id = key.id.clone();
                 all.service = Some(Registration {
                     id,

@@ -11,8 +11,11 @@ use trellis_registry::{CheckStatus, Definition, Entry, Instance, Labels, Tags, W
 
 use super::addresses::{Address, read_addresses};
 use super::check::{CheckRow, checks_of, node_checks, worst};
+use super::mesh::{Connect, Locality, Proxied};
 use super::node::NodeRow;
 use crate::answer::bytes_of;
+use crate::labels::Meta;
+use crate::mesh;
 
 #[derive(Serialize)]
 #[serde(rename_all = "PascalCase")]
@@ -23,29 +26,9 @@ struct WireWeights {
 
 #[derive(Serialize)]
 #[serde(rename_all = "PascalCase")]
-struct Locality<'a> {
-    region: &'static str,
-    zone: &'a str,
-}
-
-#[derive(Serialize)]
-#[serde(rename_all = "PascalCase")]
-struct Proxy {
-    mode: &'static str,
-    mesh_gateway: Empty,
-    expose: Empty,
-}
-
-#[derive(Serialize)]
-struct Empty {}
-
-const PROXY: Proxy = Proxy { mode: "", mesh_gateway: Empty {}, expose: Empty {} };
-
-#[derive(Serialize)]
-#[serde(rename_all = "PascalCase")]
 struct Wire<'a> {
     #[serde(skip_serializing_if = "Option::is_none")]
-    kind: Option<&'static str>,
+    kind: Option<&'a str>,
     #[serde(rename = "ID")]
     id: &'a str,
     service: &'a str,
@@ -53,16 +36,16 @@ struct Wire<'a> {
     address: &'a str,
     #[serde(skip_serializing_if = "Option::is_none")]
     tagged_addresses: Option<BTreeMap<&'a str, Address<'a>>>,
-    meta: &'a Labels,
+    meta: Meta<'a>,
     port: u16,
     weights: WireWeights,
     enable_tag_override: bool,
     #[serde(skip_serializing_if = "Option::is_none")]
     locality: Option<Locality<'a>>,
     #[serde(skip_serializing_if = "Option::is_none")]
-    proxy: Option<Proxy>,
+    proxy: Option<Proxied>,
     #[serde(skip_serializing_if = "Option::is_none")]
-    connect: Option<Empty>,
+    connect: Option<Connect>,
     #[serde(skip_serializing_if = "Option::is_none")]
     peer_name: Option<&'static str>,
     #[serde(skip_serializing_if = "Option::is_none")]
@@ -77,19 +60,19 @@ impl<'a> Wire<'a> {
     fn new(instance: &'a Instance) -> Self {
         let definition: &Definition = &instance.definition;
         Self {
-            kind: Some(""),
+            kind: Some(mesh::kind_of(definition)),
             id: instance.key.id.as_str(),
             service: definition.service.as_str(),
             tags: &definition.tags,
             address: &definition.host,
             tagged_addresses: Some(read_addresses(&definition.tagged_addresses, definition.port)),
-            meta: &definition.metadata,
+            meta: Meta(&definition.metadata),
             port: definition.port,
             weights: weights(definition.weights),
             enable_tag_override: definition.enable_tag_override,
-            locality: definition.zone.as_deref().map(|zone| Locality { region: "", zone }),
-            proxy: Some(PROXY),
-            connect: Some(Empty {}),
+            locality: Locality::of(definition),
+            proxy: Some(Proxied::of(definition)),
+            connect: Some(Connect::of(definition)),
             peer_name: Some(""),
             datacenter: None,
             create_index: Some(instance.create_index),
@@ -118,11 +101,11 @@ impl Serialize for AgentService {
     fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
         let full = Wire::new(&self.0);
         let wire = Wire {
-            kind: None,
+            kind: full.kind.filter(|kind| !kind.is_empty()),
             tagged_addresses: full.tagged_addresses.filter(|addresses| !addresses.is_empty()),
             peer_name: None,
-            proxy: None,
-            connect: None,
+            proxy: full.proxy.filter(|proxy| matches!(proxy, Proxied::As(_))),
+            connect: full.connect.filter(|connect| connect.native),
             create_index: None,
             modify_index: None,
             datacenter: Some(&self.1),
@@ -159,7 +142,7 @@ struct FlatWire<'a> {
     datacenter: &'a str,
     tagged_addresses: &'a Labels,
     node_meta: &'a Labels,
-    service_kind: &'static str,
+    service_kind: &'a str,
     #[serde(rename = "ServiceID")]
     service_id: &'a str,
     service_name: &'a str,
@@ -167,11 +150,11 @@ struct FlatWire<'a> {
     service_address: &'a str,
     service_tagged_addresses: BTreeMap<&'a str, Address<'a>>,
     service_weights: WireWeights,
-    service_meta: &'a Labels,
+    service_meta: Meta<'a>,
     service_port: u16,
     service_enable_tag_override: bool,
-    service_proxy: Proxy,
-    service_connect: Empty,
+    service_proxy: Proxied,
+    service_connect: Connect,
     create_index: u64,
     modify_index: u64,
 }
@@ -187,18 +170,18 @@ impl Serialize for CatalogRow {
             datacenter: &self.1,
             tagged_addresses: &node.tagged_addresses,
             node_meta: &node.metadata,
-            service_kind: "",
+            service_kind: mesh::kind_of(definition),
             service_id: instance.key.id.as_str(),
             service_name: definition.service.as_str(),
             service_tags: &definition.tags,
             service_address: &definition.host,
             service_tagged_addresses: read_addresses(&definition.tagged_addresses, definition.port),
             service_weights: weights(definition.weights),
-            service_meta: &definition.metadata,
+            service_meta: Meta(&definition.metadata),
             service_port: definition.port,
             service_enable_tag_override: definition.enable_tag_override,
-            service_proxy: PROXY,
-            service_connect: Empty {},
+            service_proxy: Proxied::of(definition),
+            service_connect: Connect::of(definition),
             create_index: instance.create_index,
             modify_index: instance.modify_index,
         };

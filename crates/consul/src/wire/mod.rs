@@ -4,6 +4,7 @@ mod addresses;
 mod check;
 mod instance;
 mod kv;
+mod mesh;
 mod node;
 mod session;
 

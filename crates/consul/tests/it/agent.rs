@@ -159,6 +159,7 @@ async fn what_the_agent_says_of_itself() {
     assert_eq!(all(&door.json("/v1/agent/members?wan=1").await, "/Name"), ["trellis.dc1"]);
     let servers = door.json("/v1/operator/raft/configuration").await;
     assert_eq!((&servers["Index"], &servers["Servers"][0]["Leader"]), (&json!(0), &json!(true)));
+    assert_eq!(own["Member"]["Port"], 7700);
     assert_eq!(door.json("/v1/operator/usage").await["Usage"]["dc1"]["Nodes"], 1);
     door.done("/v1/agent/service/register", json!({"Name": "a"})).await;
     let metrics = door.json("/v1/agent/metrics").await;

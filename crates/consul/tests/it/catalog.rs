@@ -32,7 +32,7 @@ async fn nodes_and_services_are_listed() {
     let filtered = door.json("/v1/catalog/nodes?filter=Meta.rack%20==%20r1").await;
     assert_eq!(all(&filtered, "/Node"), ["n1"]);
 
-    assert_eq!(door.json("/v1/catalog/services").await, json!({"s1": ["prod", "stage", "v2"]}));
+    assert_eq!(door.json("/v1/catalog/services").await, json!({"consul": [], "s1": ["prod", "stage", "v2"]}));
     assert_eq!(door.json("/v1/catalog/services?node-meta=rack:r1").await, json!({"s1": ["prod"]}));
     let filtered = door.json("/v1/catalog/services?filter=%22v2%22%20in%20ServiceTags").await;
     assert_eq!(filtered, json!({"s1": ["stage", "v2"]}));

@@ -32,7 +32,7 @@ async fn traefik_and_prometheus_discover() {
         door.done("/v1/agent/service/register", body).await;
     };
     let ((services, state), ()) = tokio::join!(watches, change);
-    assert_eq!(keys(&services.json()), ["api", "web"]);
+    assert_eq!(keys(&services.json()), ["api", "consul", "web"]);
     assert_eq!(all(&state.json(), "/CheckID"), ["serfHealth", "service:api"]);
     // The provider for keys.
     door.done("/v1/kv/traefik/http/routers/a/rule", "Host(`a`)").await;

@@ -8,8 +8,10 @@ use http::{HeaderMap, Method, Request};
 use http_body_util::BodyExt;
 use serde_json::Value;
 use tempfile::TempDir;
+use tokio::task::JoinHandle;
 use tower::ServiceExt;
-use trellis_consul::Options;
+use trellis_consul::{Options, Platform};
+use trellis_registry::NodeRegistration;
 use trellis_runtime::{Shutdown, WallClock};
 use trellis_storage::Store;
 use trellis_storage::members::{self, Members};
@@ -23,7 +25,8 @@ pub(crate) struct Door {
     pub(crate) config: trellis_config::Handle,
     router: Router,
     shutdown: Shutdown,
-    _dir: TempDir,
+    membership: JoinHandle<()>,
+    _dir: Option<TempDir>,
 }
 
 impl Door {
@@ -32,14 +35,32 @@ impl Door {
     }
 
     pub(crate) async fn open_with(options: Options) -> Self {
+        Self::of(options, Platform::default()).await
+    }
+
+    /// With what clients may do to the platform.
+    pub(crate) async fn of(options: Options, platform: Platform) -> Self {
         let dir = TempDir::new().unwrap();
         let database = trellis_storage::Options::sqlite(&dir.path().join("platform.db"));
+        let joining = members::Options::new("trellis", "http://127.0.0.1:7700");
+        Self::on((database, Some(dir)), joining, options, platform).await
+    }
+
+    /// On a database that others may share; with the folder that it is in, if that is to go with the door.
+    pub(crate) async fn on(
+        (database, dir): (trellis_storage::Options, Option<TempDir>),
+        joining: members::Options,
+        options: Options,
+        platform: Platform,
+    ) -> Self {
         let store = Store::open(database).await.unwrap();
         let clock = WallClock::fixed(1_000);
         let shutdown = Shutdown::new();
-        let (_members, member) = Members::join(&store, members::Options::new("test", "")).await.unwrap();
+        let node = NodeRegistration::new(joining.name.parse().unwrap(), "127.0.0.1");
+        let (membership, member) = Members::join(&store, joining).await.unwrap();
+        let membership = tokio::spawn(membership.run(shutdown.clone()));
         let made = trellis_registry::Service::new(
-            trellis_registry::Options::default(),
+            trellis_registry::Options { node, ..trellis_registry::Options::default() },
             store.clone(),
             clock.clone(),
             member.clone(),
@@ -52,8 +73,14 @@ impl Door {
                 .await;
         let (service, config) = made.unwrap();
         tokio::spawn(service.run(shutdown.clone()));
-        let router = trellis_consul::router(options, registry.clone(), config.clone());
-        Self { registry, config, router, shutdown, _dir: dir }
+        let router = trellis_consul::router(options, registry.clone(), config.clone(), platform);
+        Self { registry, config, router, shutdown, membership, _dir: dir }
+    }
+
+    /// Stops what is behind it, and waits until it is off the list of members.
+    pub(crate) async fn stop(mut self) {
+        self.shutdown.trigger();
+        (&mut self.membership).await.unwrap();
     }
 
     pub(crate) async fn send(&self, method: Method, path: &str, body: impl Into<Body>) -> Answer {

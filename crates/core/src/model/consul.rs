@@ -31,6 +31,8 @@ pub struct Consul {
     /// Most connections at once; more wait.
     #[schemars(range(min = 1))]
     pub max_connections: u32,
+    /// Whether clients may stop the platform (`PUT /v1/agent/leave`), as they may stop an agent of Consul's.
+    pub allow_leave: bool,
 }
 
 impl Default for Consul {
@@ -44,6 +46,7 @@ impl Default for Consul {
             max_wait: HumanDuration::from_secs(600),
             max_events: 256,
             max_connections: 20_000,
+            allow_leave: false,
         }
     }
 }

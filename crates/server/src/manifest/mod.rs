@@ -135,6 +135,12 @@ impl Manifest {
         ready.map_or_else(|| traffic::compile(&self.model), Ok)
     }
 
+    /// The file, if there is one.
+    pub fn file(&self) -> Option<PathBuf> {
+        let (text, _) = self.written.as_ref()?;
+        Some(self.directory.join(FilePath::new(&text.name).file_name()?))
+    }
+
     /// Whether there is a file; otherwise the model was found out from the folder.
     pub fn is_written(&self) -> bool {
         self.written.is_some()
@@ -156,7 +162,8 @@ impl Manifest {
     }
 }
 
-fn read(path: &FilePath, name: &str) -> Result<String, Error> {
+/// The text of the file at `path`, which is called `name` in errors.
+pub(crate) fn read(path: &FilePath, name: &str) -> Result<String, Error> {
     let unreadable = |why: String| Error::new(codes::MANIFEST_UNREADABLE, format!("{name}: {why}"));
     if path.is_dir() {
         return Err(unreadable(format!("this is a folder; name the file in it: {name}/{FILE_NAME}")));

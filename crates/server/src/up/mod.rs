@@ -129,8 +129,9 @@ pub async fn run(options: Options, stop: Shutdown, announce: impl FnOnce(&Summar
         std::path::absolute(&manifest.directory).unwrap_or_else(|_| manifest.directory.clone()),
         base.shutdown(),
     );
+    let operated = standard::operated(&manifest, &traffic, &stop);
     let (standard, doors_open) =
-        standard.serve(model, &services, &config, &clock, &base).await.map_err(another_port)?;
+        standard.serve(model, &services, &config, operated, &clock, &base).await.map_err(another_port)?;
     let platform = Platform {
         app: model.app.name.clone(),
         phase: model.app.phase,

@@ -1,17 +1,21 @@
 //! The doors for programs that speak to Consul, DNS or Eureka already.
 
 use std::net::SocketAddr;
+use std::sync::Arc;
 
 use serde::Serialize;
 use tokio::net::TcpListener;
+use tracing::info;
 use trellis_core::Error;
 use trellis_core::model::AppModel;
 use trellis_net::{bind, local_address};
-use trellis_runtime::WallClock;
+use trellis_runtime::{Shutdown, WallClock};
 
 use super::stages::Stage;
 use crate::admin::only_this_machine;
 use crate::door_counts::{DoorCounts, Doors};
+use crate::manifest::Manifest;
+use crate::traffic::Traffic;
 
 /// Where these doors are; absent if one is not open.
 #[derive(Debug, Clone, Default, Serialize)]
@@ -47,6 +51,7 @@ impl Sockets {
         model: &AppModel,
         registry: &trellis_registry::Handle,
         config: &trellis_config::Handle,
+        platform: trellis_consul::Platform,
         clock: &WallClock,
         stage: &Stage,
     ) -> Result<(StandardDoors, Doors), Error> {
@@ -56,7 +61,7 @@ impl Sockets {
             let options = trellis_consul::Options { listen: address, ..(&model.consul).into() };
             doors.consul = Some(format!("http://{address}"));
             let limits = options.serve.clone();
-            let router = trellis_consul::router(options, registry.clone(), config.clone());
+            let router = trellis_consul::router(options, registry.clone(), config.clone(), platform);
             let router = open.consul.insert(DoorCounts::default()).count(only_this_machine(router));
             let serving = trellis_net::serve(listener, router, limits, stage.shutdown());
             stage.spawn("consul", serving);
@@ -80,6 +85,27 @@ impl Sockets {
         }
         Ok((doors, open))
     }
+}
+
+/// What clients of Consul may do to the platform: stop it if the manifest lets them, and have the manifest read anew, if
+/// there is one.
+pub(super) fn operated(manifest: &Manifest, traffic: &Traffic, stop: &Shutdown) -> trellis_consul::Platform {
+    let reload = manifest.file().map(|file| {
+        let traffic = traffic.clone();
+        let reload = move || {
+            let applied = traffic.reread(&file)?;
+            info!(
+                revision = applied.revision,
+                routes = applied.routes,
+                restart_needed = ?applied.restart_needed,
+                "the manifest was read anew"
+            );
+            Ok(())
+        };
+        Arc::new(reload) as trellis_consul::Reload
+    });
+    let leave = manifest.model.consul.allow_leave.then(|| stop.clone());
+    trellis_consul::Platform { leave, reload }
 }
 
 async fn open(setting: &str, enabled: bool, address: SocketAddr) -> Result<Option<TcpListener>, Error> {

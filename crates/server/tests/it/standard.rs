@@ -124,3 +124,40 @@ fn what_the_doors_and_the_parts_behind_them_did_is_told_in_figures() {
     }
     platform.stop();
 }
+
+#[test]
+fn clients_of_consul_have_the_manifest_read_anew() {
+    let route = |status: u16| format!("[[route]]\npath = \"/\"\nrespond = {{ status = {status} }}\n");
+    let folder = support::folder(&route(201));
+    let platform = Platform::up(folder.path(), &[]);
+    let reload = |text: &str| {
+        std::fs::write(folder.path().join("trellis.toml"), text).expect("a manifest");
+        http::put(&url(&platform, "consul", "/v1/agent/reload"), "application/json", "")
+    };
+    let status = || http::get(&platform.gateway("/")).status;
+    assert_eq!((status(), reload(&route(202)).status, status()), (201, 200, 202));
+    let refused = reload("[[route]]\npath = 1\n");
+    assert_eq!(refused.status, 500, "{refused:?}");
+    assert!(refused.body.starts_with("trellis.toml has 2 mistake"), "{refused:?}");
+    assert_eq!(status(), 202, "what was in force stays");
+    std::fs::remove_file(folder.path().join("trellis.toml")).expect("it can be removed");
+    let gone = http::put(&url(&platform, "consul", "/v1/agent/reload"), "application/json", "");
+    assert_eq!(gone.status, 500, "{gone:?}");
+    platform.stop();
+}
+
+#[test]
+fn clients_of_consul_stop_the_platform_only_if_they_may() {
+    let leave = |platform: &Platform| {
+        http::put(&url(platform, "consul", "/v1/agent/leave"), "application/json", "").status
+    };
+    let folder = support::folder(NOTHING);
+    let platform = Platform::up(folder.path(), &[]);
+    assert_eq!(leave(&platform), 501);
+    platform.stop();
+    let folder = support::folder(&format!("[consul]\nallow_leave = true\n{NOTHING}"));
+    let platform = Platform::up(folder.path(), &[]);
+    assert_eq!(leave(&platform), 200);
+    let (status, log) = platform.wait();
+    assert!(status.success() && log.contains("allow_leave"), "{status}: {log}");
+}
