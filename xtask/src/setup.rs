@@ -13,8 +13,8 @@ pub(crate) const HELP: &str = "\
 The tests start their own PostgreSQL and Redis on free ports, and ask the DNS door with dig and kdig; only the programs
 have to be there.
 As root, or where sudo asks for no password, missing Debian packages are installed. Elsewhere the command to
-type is shown. grpcio and Traefik, which gRPC and discovery are tried with, come from PyPI into an environment below
-cargo's target folder. When nothing is missing this does nothing.";
+type is shown. grpcio, Traefik and py-consul with its tests, which gRPC, discovery and the door for Consul are tried with,
+come from PyPI into an environment below cargo's target folder. When nothing is missing this does nothing.";
 
 /// A program that is started here, and the Debian package that has it.
 pub(crate) struct Need {

@@ -2,7 +2,8 @@
 //!
 //! - gRPC through `trellis gateway`: the cases of the gRPC project's interoperability tests, with tonic and grpcio (C-core)
 //!   on either side;
-//! - discovery: Traefik by the door for Consul, Prometheus by those for Eureka and DNS.
+//! - discovery: Traefik by the door for Consul, Prometheus by those for Eureka and DNS;
+//! - the whole of the door for Consul: the tests of py-consul.
 //!
 //! Needs the programs, `cargo build -p trellis -p shop`, and what `cargo xtask setup` installs.
 
@@ -10,6 +11,7 @@ mod calls;
 mod endings;
 mod pairs;
 mod prometheus;
+mod py_consul;
 mod python;
 mod refusals;
 mod server;

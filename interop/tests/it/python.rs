@@ -12,25 +12,43 @@ use trellis_testkit::{Gateway, Program};
 use crate::pairs::{PATIENCE, Seen, Server};
 
 const DESCRIPTORS: &str = concat!(env!("OUT_DIR"), "/interop.bin");
-const REQUIREMENTS: &str = include_str!("../../python/requirements.txt");
+/// What is installed, and whose sources are there.
+const LISTS: [(&str, &str); 2] = [
+    ("requirements.txt", include_str!("../../python/requirements.txt")),
+    ("sources.txt", include_str!("../../python/sources.txt")),
+];
 
 /// The interpreter that has the packages.
-fn interpreter() -> Result<PathBuf> {
+pub(crate) fn interpreter() -> Result<PathBuf> {
     program("python")
 }
 
-/// A program of one of the packages, which `cargo xtask setup` puts below cargo's target folder.
+/// A program of one of the packages.
 pub(crate) fn program(name: &str) -> Result<PathBuf> {
+    Ok(environment()?.join("bin").join(name))
+}
+
+/// The source distribution of a package, such as `py_consul-1.8.0`.
+pub(crate) fn source(name: &str) -> Result<PathBuf> {
+    let file = environment()?.join("sources").join(format!("{name}.tar.gz"));
+    ensure!(file.is_file(), "{} is missing; interop/python/sources.txt names others", file.display());
+    Ok(file)
+}
+
+/// Where `cargo xtask setup` puts the packages, below cargo's target folder.
+pub(crate) fn environment() -> Result<PathBuf> {
     let test = std::env::current_exe()?;
     let target = test.ancestors().nth(3).context("the test program is not in a folder of cargo's")?;
     let environment = target.join("interop-python");
-    let there = std::fs::read_to_string(environment.join("requirements.txt")).unwrap_or_default();
-    ensure!(
-        there == REQUIREMENTS,
-        "this test needs the Python packages of interop/python/requirements.txt in {}; run: cargo xtask setup",
-        environment.display()
-    );
-    Ok(environment.join("bin").join(name))
+    for (name, wanted) in LISTS {
+        let there = std::fs::read_to_string(environment.join(name)).unwrap_or_default();
+        ensure!(
+            there == wanted,
+            "this test needs the Python packages of interop/python/{name} in {}; run: cargo xtask setup",
+            environment.display()
+        );
+    }
+    Ok(environment)
 }
 
 fn script(name: &str) -> PathBuf {
