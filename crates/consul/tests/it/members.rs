@@ -27,7 +27,11 @@ async fn everybody_who_shares_the_store_is_seen_until_it_leaves() {
         Door::on((database, None), lease, Options::default(), Platform::default())
     };
     let (one, two) = (open("one", 7001).await, open("two", 7002).await);
-    let both = || async { all(&one.json("/v1/agent/members").await, "/Name") == ["one", "two"] };
+    // Of the member, and of its node.
+    let both = || async {
+        let members = all(&one.json("/v1/agent/members").await, "/Name");
+        members == ["one", "two"] && one.registry.node(&"two".parse().unwrap()).is_some()
+    };
     wait_until("one has heard of two", LIMIT, both).await.unwrap();
 
     assert_eq!(one.json("/v1/status/peers").await, json!(["127.0.0.1:7001", "127.0.0.1:7002"]));
