@@ -3,8 +3,8 @@
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
-use tokio::time::sleep;
-use tracing::{info, warn};
+use tokio::time::{Instant, sleep};
+use tracing::{debug, info, warn};
 use trellis_core::error::chain;
 use trellis_storage::members;
 
@@ -24,6 +24,7 @@ pub(crate) async fn run(engine: &Arc<Engine>) {
     let mut live = members.live();
     loop {
         live.mark_unchanged();
+        be_sure(engine, &members).await;
         match adopt(engine, &members).await {
             Ok(0) => {}
             Ok(count) => {
@@ -37,6 +38,25 @@ pub(crate) async fn run(engine: &Arc<Engine>) {
             changed = live.changed() => if changed.is_err() { sleep(engine.options.adopt_every).await },
             () = sleep(engine.options.adopt_every) => {}
         }
+    }
+}
+
+/// Whether nobody else can be counting the time of what this node counts. Others take its sessions over only when it is off
+/// the list of members; if that has happened, it has been read since who counts them now.
+pub(crate) fn is_alone(engine: &Engine) -> bool {
+    let Some(members) = &engine.members else { return true };
+    members.term().is_some_and(|term| engine.deadlines().is_sure_of(term))
+}
+
+/// Takes in who counts what, once in each term.
+async fn be_sure(engine: &Engine, members: &members::Handle) {
+    let Some(term) = members.term() else { return };
+    if engine.deadlines().is_sure_of(term) {
+        return;
+    }
+    match engine.refresh(None).await {
+        Ok(()) => engine.deadlines().be_sure_of(term, Instant::now()),
+        Err(error) => debug!(error = chain(&error), "who counts which session is asked again"),
     }
 }
 

@@ -78,6 +78,11 @@ async fn reap(engine: &Arc<Engine>) {
             () = sleep_until(deadline) => {}
             () = engine.earlier.notified() => continue,
         }
+        if !adoption::is_alone(engine) {
+            // Who counts what has to be read first, and then their time may begin anew.
+            sleep(PAUSE).await;
+            continue;
+        }
         let due = engine.deadlines().due(Instant::now(), TURN);
         let mut ended = 0;
         for id in due {

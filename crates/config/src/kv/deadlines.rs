@@ -4,6 +4,7 @@ use std::collections::{BTreeSet, HashMap};
 use std::time::Duration;
 
 use tokio::time::Instant;
+use trellis_storage::members::Term;
 
 use super::session::SessionId;
 
@@ -12,6 +13,8 @@ use super::session::SessionId;
 pub(crate) struct Deadlines {
     by_id: HashMap<SessionId, (Duration, Instant)>,
     by_time: BTreeSet<(Instant, SessionId)>,
+    /// The term in which it is known who counts what.
+    sure_of: Option<Term>,
 }
 
 impl Deadlines {
@@ -29,6 +32,26 @@ impl Deadlines {
         let Some((ttl, _)) = self.by_id.get(&id).copied() else { return false };
         self.start(id, ttl, now);
         true
+    }
+
+    /// Starts the time of all again: for a while nobody could renew them.
+    fn restart(&mut self, now: Instant) {
+        let all: Vec<_> = self.by_id.iter().map(|(id, (ttl, _))| (*id, *ttl)).collect();
+        for (id, ttl) in all {
+            self.start(id, ttl, now);
+        }
+    }
+
+    /// In this term nobody else counts what is counted here. If this node was no member before, all time begins anew.
+    pub(crate) fn be_sure_of(&mut self, term: Term, now: Instant) {
+        if self.sure_of.is_some_and(|before| before.stay != term.stay) {
+            self.restart(now);
+        }
+        self.sure_of = Some(term);
+    }
+
+    pub(crate) fn is_sure_of(&self, term: Term) -> bool {
+        self.sure_of == Some(term)
     }
 
     /// Counts it no longer.
@@ -82,5 +105,19 @@ mod tests {
         assert_eq!(deadlines.due(start + 3 * TTL, 9), [id]);
         deadlines.stop(id);
         assert!(deadlines.next().is_none() && !deadlines.renew(id, start) && !deadlines.contains(id));
+    }
+    #[test]
+    fn time_begins_anew_after_an_absence_and_not_when_others_come_and_go() {
+        let (mut deadlines, id, start) = (Deadlines::default(), Uuid::from_u128(1), Instant::now());
+        let term = |epoch, stay| Term { epoch, stay };
+        deadlines.be_sure_of(term(1, 0), start);
+        deadlines.start(id, TTL, start);
+        let later = start + TTL;
+        deadlines.be_sure_of(term(2, 0), later);
+        assert!(deadlines.is_sure_of(term(2, 0)) && !deadlines.is_sure_of(term(2, 1)));
+        assert_eq!(deadlines.due(start + 2 * TTL, 9), [id]);
+        deadlines.be_sure_of(term(2, 1), later);
+        assert!(deadlines.due(later + TTL, 9).is_empty(), "begun anew");
+        assert_eq!(deadlines.due(later + 2 * TTL, 9), [id]);
     }
 }

@@ -11,6 +11,7 @@ use super::draft::Draft;
 use super::ops::{Refused, TxnOp};
 use super::session::{Cause, NewSession, Session, SessionId};
 use super::{Entry, MAX_KEY, Put, Read, Topic, TxnDone, sessions, txn};
+use crate::adoption;
 use crate::cells::Kind;
 use crate::changes::Outcome;
 use crate::error::{Error, Result};
@@ -143,19 +144,20 @@ impl Handle {
         Ok(done.await?.0)
     }
 
-    /// Starts a session's time again; `None` if there is none. In memory, unless another node counts its time.
+    /// Starts a session's time again; `None` if there is none. In memory, unless another node counts its time, or may by
+    /// now: a node that is cut off from the database refuses.
     pub async fn session_renew(&self, id: SessionId) -> Result<Option<Session>> {
         let engine = self.engine();
         let found = engine.snapshot().sessions.get(&id).map(|session| (**session).clone());
         let Some(session) = found else { return Ok(None) };
-        if session.ttl().is_none() || engine.deadlines().renew(id, Instant::now()) {
+        let is_alone = adoption::is_alone(engine);
+        if session.ttl().is_none() || (is_alone && engine.deadlines().renew(id, Instant::now())) {
             return Ok(Some(session));
         }
-        if engine.counts(&session) {
-            // It has just been taken in, or is just being ended; which one shows in a moment.
-            return Ok(Some(session));
-        }
-        sessions::adopt(engine, id).await
+        // The database knows whether it is still there, and who counts its time.
+        let found = sessions::adopt(engine, id).await?;
+        engine.deadlines().renew(id, Instant::now());
+        Ok(found)
     }
 
     /// Ends a session: what it holds is released or deleted, and cannot be locked for its lock delay. True also if

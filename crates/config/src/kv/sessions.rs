@@ -3,10 +3,11 @@
 use std::sync::Arc;
 
 use tokio::time::Instant;
-use trellis_storage::members::{self, Member};
+use trellis_storage::members::Member;
 
 use super::draft::Draft;
 use super::session::{Session, SessionId};
+use crate::adoption;
 use crate::changes::{Fence, Outcome};
 use crate::engine::Engine;
 use crate::error::Result;
@@ -33,8 +34,7 @@ pub(crate) async fn expire(engine: &Arc<Engine>, id: SessionId) -> Result<bool> 
     let judge = engine.clone();
     // A node that slept through its own end must not end what others have taken over, or are about to.
     let is_over = move |session: &Session| {
-        let is_live = judge.members.as_ref().is_none_or(members::Handle::is_live);
-        is_live && judge.counts(session) && judge.deadlines().is_due(id, Instant::now())
+        adoption::is_alone(&judge) && judge.counts(session) && judge.deadlines().is_due(id, Instant::now())
     };
     let ended = end_if(engine, id, is_over).await?;
     if !ended && !engine.snapshot().sessions.contains_key(&id) {

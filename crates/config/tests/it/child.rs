@@ -3,6 +3,7 @@
 use std::io::Write;
 use std::path::Path;
 use std::process::{Child, Command, Stdio};
+use std::time::Duration;
 
 use bytes::Bytes;
 use futures_util::future::join_all;
@@ -10,6 +11,7 @@ use trellis_config::kv::{NewSession, Put};
 use trellis_config::{Options, Service};
 use trellis_runtime::WallClock;
 use trellis_storage::Store;
+use trellis_testkit::Hold;
 
 use crate::support::{Node, options};
 
@@ -71,20 +73,11 @@ pub(crate) fn fighter(url: &str, name: &str) -> Child {
         .unwrap()
 }
 
-/// One moment at which a client of a child held the lock.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub(crate) struct Held {
-    /// By a clock that all processes share.
-    pub(crate) nanos: u128,
-    pub(crate) token: u64,
-    pub(crate) session: String,
-}
-
-/// What the child printed of its holding the lock.
-pub(crate) fn held(line: &str) -> Option<Held> {
+/// A moment at which a client of a child held the lock, in a line that it printed; by a clock that all processes share.
+pub(crate) fn held(line: &str) -> Option<Hold> {
     let mut parts = line.strip_prefix("held ")?.split(' ');
     let (nanos, token) = (parts.next()?.parse().ok()?, parts.next()?.parse().ok()?);
-    Some(Held { nanos, token, session: parts.next()?.to_owned() })
+    Some(Hold::moment(parts.next()?, token, Duration::from_nanos(nanos)))
 }
 
 /// Does nothing unless started by [`fighter`]. Its sessions are those of a node of its name.
@@ -98,8 +91,7 @@ async fn fights_when_it_is_the_child() {
         let (kv, name) = (node.handle.clone(), name.clone());
         tokio::spawn(async move {
             let ttl = Some(trellis_config::kv::MIN_TTL);
-            let new =
-                || NewSession { ttl, lock_delay: std::time::Duration::ZERO, ..NewSession::of_node(&name) };
+            let new = || NewSession { ttl, lock_delay: Duration::ZERO, ..NewSession::of_node(&name) };
             loop {
                 let session = kv.session_create(new()).await.unwrap().id;
                 let put = |put: Put| kv.kv_put("lock", put);
@@ -110,13 +102,13 @@ async fn fights_when_it_is_the_child() {
                         let nanos = std::time::UNIX_EPOCH.elapsed().unwrap().as_nanos();
                         let line = format!("held {nanos} {} {session}\n", entry.lock_index);
                         std::io::stdout().write_all(line.as_bytes()).unwrap();
-                        tokio::time::sleep(std::time::Duration::from_millis(2)).await;
+                        tokio::time::sleep(Duration::from_millis(2)).await;
                     }
                     assert!(put(Put { release: Some(session), ..Put::default() }).await.unwrap());
                     tokio::task::yield_now().await;
                 }
                 kv.session_destroy(session).await.unwrap();
-                tokio::time::sleep(std::time::Duration::from_millis(2)).await;
+                tokio::time::sleep(Duration::from_millis(2)).await;
             }
         })
     });

@@ -1,58 +1,10 @@
-//! A history of a lock, and whether it can be true.
+//! How long a session and its lock last.
 
-use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
 use trellis_config::kv::{NewSession, Put};
 
 use crate::support::{Database, options};
-
-/// What a client saw.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(crate) enum Event {
-    /// It was told that it has the lock.
-    Acquired { client: u64, token: u64 },
-    /// It is about to give it up.
-    Releasing { client: u64, token: u64 },
-}
-
-/// What all clients saw, in the order of one clock.
-#[derive(Clone, Default)]
-pub(crate) struct History(Arc<Mutex<Vec<Event>>>);
-
-impl History {
-    pub(crate) fn note(&self, event: Event) {
-        self.0.lock().unwrap().push(event);
-    }
-
-    /// Panics if two held the lock at once, or a token came twice or out of order; how often it was held.
-    pub(crate) fn check(&self) -> usize {
-        let (mut holder, mut last, mut holds) = (None, 0, 0);
-        for event in self.0.lock().unwrap().iter() {
-            match *event {
-                Event::Acquired { client, token } => {
-                    assert_eq!(holder, None, "client {client} got what another one holds");
-                    assert!(token > last, "the token {token} came after {last}");
-                    (holder, last, holds) = (Some(client), token, holds + 1);
-                }
-                Event::Releasing { client, token } => {
-                    assert_eq!((holder, last), (Some(client), token));
-                    holder = None;
-                }
-            }
-        }
-        holds
-    }
-}
-
-#[test]
-#[should_panic(expected = "got what another one holds")]
-fn a_history_that_cannot_be_true_is_found() {
-    let history = History::default();
-    history.note(Event::Acquired { client: 1, token: 1 });
-    history.note(Event::Acquired { client: 2, token: 2 });
-    history.check();
-}
 
 /// The time of a session is counted in memory, so a paused clock tells when it ends.
 #[tokio::test(start_paused = true)]

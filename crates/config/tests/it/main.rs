@@ -8,5 +8,6 @@ mod conformance;
 mod crash;
 mod door;
 mod locks;
+mod partition;
 mod support;
 mod tidy;

@@ -16,9 +16,20 @@ pub struct Handle {
     members: watch::Receiver<Arc<[Member]>>,
 }
 
+/// A time in which the list of members stays the same, and this process is one of them without a break. What it knew to be
+/// its own in one term may be another's in the next.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Term {
+    /// The number of the list.
+    pub epoch: u64,
+    /// How often this process had become a member again after it was none.
+    pub stay: u64,
+}
+
 #[derive(Debug, Clone)]
 struct View {
     epoch: u64,
+    stay: u64,
     members: Arc<[Member]>,
     lease: Lease,
 }
@@ -50,7 +61,8 @@ pub(super) struct Teller {
 impl Teller {
     pub(super) fn new(node_id: Arc<str>, list: List, lease: Lease) -> (Self, Handle) {
         let members: Arc<[Member]> = list.members.into();
-        let (view, seen) = watch::channel(View { epoch: list.epoch, members: members.clone(), lease });
+        let (view, seen) =
+            watch::channel(View { epoch: list.epoch, stay: 0, members: members.clone(), lease });
         let (members, live) = watch::channel(members);
         (Self { view, members }, Handle { node_id, view: seen, members: live })
     }
@@ -70,7 +82,11 @@ impl Teller {
     }
 
     pub(super) fn lease(&self, lease: Lease) {
-        self.view.send_modify(|view| view.lease = lease);
+        self.view.send_modify(|view| {
+            let now = Instant::now();
+            view.stay += u64::from(!view.lease.holds(now) && lease.holds(now));
+            view.lease = lease;
+        });
     }
 }
 
@@ -100,7 +116,13 @@ impl Handle {
 
     /// Whether this process may count itself a member at this moment.
     pub fn is_live(&self) -> bool {
-        self.view.borrow().lease.holds(Instant::now())
+        self.term().is_some()
+    }
+
+    /// The present term; none if this process may not count itself a member at this moment.
+    pub fn term(&self) -> Option<Term> {
+        let view = self.view.borrow();
+        view.lease.holds(Instant::now()).then_some(Term { epoch: view.epoch, stay: view.stay })
     }
 
     /// The id of the member that a key belongs to; none only if the list is empty.
@@ -138,5 +160,46 @@ impl Handle {
                 () = end => return,
             }
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::time::Duration;
+
+    use tokio::time::advance;
+
+    use super::*;
+
+    const TTL: Duration = Duration::from_secs(5);
+
+    fn list(epoch: u64) -> List {
+        List { epoch, overdue: false, members: Vec::new() }
+    }
+
+    fn until() -> Lease {
+        Lease::Until(Instant::now() + TTL)
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn a_term_ends_with_the_list_and_with_every_absence() {
+        let (teller, handle) = Teller::new("me".into(), list(1), until());
+        let first = handle.term().unwrap();
+        advance(TTL / 2).await;
+        teller.lease(until());
+        assert_eq!(handle.term(), Some(first), "renewed in time");
+        teller.list(list(2));
+        let second = handle.term().unwrap();
+        assert_ne!(second, first);
+        advance(TTL).await;
+        assert_eq!((handle.term(), handle.is_live()), (None, false));
+        // The list did not notice.
+        teller.lease(until());
+        let third = handle.term().unwrap();
+        assert!(third != second && third.epoch == second.epoch);
+        teller.lease(Lease::Over);
+        assert_eq!(handle.term(), None);
+        teller.lease(until());
+        assert_ne!(handle.term(), Some(third));
     }
 }

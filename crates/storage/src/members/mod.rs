@@ -38,7 +38,7 @@ mod table;
 use std::sync::Arc;
 use std::time::Duration;
 
-pub use handle::Handle;
+pub use handle::{Handle, Term};
 pub use rendezvous::owner_of;
 pub use service::Members;
 pub(crate) use table::require;

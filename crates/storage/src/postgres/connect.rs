@@ -15,6 +15,8 @@ const IDLE: Duration = Duration::from_mins(5);
 /// off. If it were faster, a piece of work that hangs would take those with it that share its transaction.
 const LATER: Duration = Duration::from_secs(1);
 
+const IDLE_IN_TRANSACTION: &str = "idle_in_transaction_session_timeout";
+
 pub(super) struct Pools {
     pub(super) readers: PgPool,
     pub(super) writers: PgPool,
@@ -48,12 +50,13 @@ pub(super) async fn pools(options: &Options) -> Result<Pools, Error> {
         .acquire_timeout(options.acquire_timeout)
         .idle_timeout(IDLE);
     let readers = connect.clone().options([("default_transaction_read_only", "on")]);
+    let ordered = connect.clone().options([(IDLE_IN_TRANSACTION, milliseconds(silence(options)))]);
     Ok(Pools {
         for_listening: pool.clone().max_connections(1).max_lifetime(None).connect_lazy_with(readers.clone()),
         readers: pool.clone().connect_lazy_with(readers),
         writers: pool.clone().connect_lazy_with(connect.clone()),
         leases: pool.clone().max_connections(1).connect_lazy_with(connect.clone()),
-        ordered: pool.max_connections(1).connect_lazy_with(connect),
+        ordered: pool.max_connections(1).connect_lazy_with(ordered),
     })
 }
 
@@ -65,12 +68,21 @@ fn connect_options(options: &Options) -> Result<PgConnectOptions, Error> {
             options.safe_url()
         ))
     })?;
-    let milliseconds = |time: Duration| time.as_millis().max(1).to_string();
     Ok(parsed.options([
         ("lock_timeout", milliseconds(options.busy_timeout)),
         ("statement_timeout", milliseconds(options.max_work)),
-        ("idle_in_transaction_session_timeout", milliseconds(options.max_work + LATER)),
+        (IDLE_IN_TRANSACTION, milliseconds(options.max_work + LATER)),
     ]))
+}
+
+/// How long nothing may happen in an ordered transaction, for which all nodes wait: less than they wait for it. So nobody's
+/// write fails because a node was cut off in the middle of one of its own.
+fn silence(options: &Options) -> Duration {
+    (options.busy_timeout * 3 / 4).min(options.max_work + LATER)
+}
+
+fn milliseconds(time: Duration) -> String {
+    time.as_millis().max(1).to_string()
 }
 
 fn explain(place: &str, error: &sqlx::Error) -> Error {

@@ -50,7 +50,8 @@ impl<'g> Group<'g> {
                     taken?;
                     self.tx.control(SAVEPOINT).await
                 };
-                bounded(Dialect::Postgres, self.watch.limit(), begin).await
+                // Half of it is the server's wait for the lock.
+                bounded(Dialect::Postgres, self.watch.limit().min(patience * 2), begin).await
             }
         }
     }

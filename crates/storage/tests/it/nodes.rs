@@ -6,7 +6,7 @@ use std::time::Duration;
 
 use futures_util::future::join_all;
 use trellis_storage::{Error, FeedBatch, FeedOptions, Options, Store, params};
-use trellis_testkit::Postgres;
+use trellis_testkit::{Link, Postgres};
 
 use crate::child;
 use crate::conformance::feed::{change, changes, next, up_to};
@@ -276,4 +276,35 @@ async fn a_broken_connection_loses_nothing() {
         let revision = change(&stores[0], round).await.unwrap();
         assert_eq!(up_to(&mut feed, revision).await, [(round as u64, round.to_string())]);
     }
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_node_that_falls_silent_in_a_write_fails_nobody_elses() {
+    let db = Database::postgres();
+    db.store_with_table().await.close().await;
+    let (link, url) = Link::around(&db.options().url).unwrap();
+    // The silent one is not to give up by itself.
+    let (silent, other) = (Store::open(Options { url, ..db.options() }).await.unwrap(), db.store().await);
+    let (inside, is_inside) = tokio::sync::oneshot::channel();
+    let (go, goes) = tokio::sync::oneshot::channel::<()>();
+    let stuck = tokio::spawn(async move {
+        let write = silent.write_ordered(work(|tx| {
+            Box::pin(async move {
+                tx.announce("t", "1").await?;
+                tx.execute("INSERT INTO t (id, n) VALUES (1, 1)", params![]).await?;
+                inside.send(()).unwrap();
+                goes.await.unwrap();
+                tx.execute("UPDATE t SET n = 2 WHERE id = 1", params![]).await
+            })
+        }));
+        write.await
+    });
+    is_inside.await.unwrap();
+    link.silence();
+    go.send(()).unwrap();
+    assert_eq!(change(&other, 2).await, Ok(1), "as if the other had never been there");
+    link.heal();
+    let error = stuck.await.unwrap().unwrap_err();
+    assert!(matches!(error, Error::Unavailable(_)), "{error}");
+    assert_eq!(ids(&other).await, [2]);
 }

@@ -1,11 +1,12 @@
 //! Two nodes on one database.
 
-use std::time::Duration;
+use std::sync::{Arc, Mutex};
+use std::time::{Duration, Instant};
 
 use trellis_config::kv::{NewSession, Put};
+use trellis_testkit::{Hold, LockHistory};
 
 use super::keys::put;
-use crate::locks::{Event, History};
 use crate::support::{Database, author, edit, set, space, until};
 use trellis_config::versioned::Change;
 
@@ -33,7 +34,7 @@ pub(super) async fn two_nodes_see_each_other(db: Database) {
 /// Clients of both nodes fight for one lock, and give up their sessions without releasing it now and then.
 pub(super) async fn a_lock_is_never_held_twice(db: Database) {
     let (one, two) = (db.start().await, db.start().await);
-    let history = History::default();
+    let (history, start) = (Arc::new(Mutex::new(LockHistory::default())), Instant::now());
     let mut clients = Vec::new();
     for client in 0..6_u64 {
         let (kv, history) = (if client % 2 == 0 { &one } else { &two }.handle.clone(), history.clone());
@@ -41,17 +42,20 @@ pub(super) async fn a_lock_is_never_held_twice(db: Database) {
             let new = || NewSession { lock_delay: Duration::ZERO, ..NewSession::of_node("n") };
             let mut session = kv.session_create(new()).await.unwrap().id;
             for round in 0..15_u64 {
+                let asked = start.elapsed();
                 let acquire = Put { acquire: Some(session), ..put(&format!("{client}")) };
                 if !kv.kv_put("lock", acquire).await.unwrap() {
                     tokio::task::yield_now().await;
                     continue;
                 }
+                let granted = start.elapsed();
                 let entry = kv.kv_get("lock").value.unwrap();
                 // Another node may have taken it in the meantime only if our session is gone.
                 assert_eq!(entry.session, Some(session));
-                history.note(Event::Acquired { client, token: entry.lock_index });
                 tokio::task::yield_now().await;
-                history.note(Event::Releasing { client, token: entry.lock_index });
+                let (until, token) = (start.elapsed(), entry.lock_index);
+                let hold = Hold { session: session.to_string(), token, asked, granted, until };
+                history.lock().unwrap().holds.push(hold);
                 if round % 4 == 3 {
                     kv.session_destroy(session).await.unwrap();
                     session = kv.session_create(new()).await.unwrap().id;
@@ -65,7 +69,9 @@ pub(super) async fn a_lock_is_never_held_twice(db: Database) {
     for client in clients {
         client.await.unwrap();
     }
-    assert!(history.check() > 0, "somebody got the lock");
+    let history = std::mem::take(&mut *history.lock().unwrap());
+    assert_eq!(history.violations(), [""; 0]);
+    assert!(history.count() > 0, "somebody got the lock");
     one.stop().await;
     two.stop().await;
 }
