@@ -13,7 +13,7 @@ use crate::platform::tail;
 use crate::procs::{self, Memory};
 
 /// Longest wait for a program to become ready.
-const READY_LIMIT: Duration = Duration::from_secs(20);
+const READY_LIMIT: Duration = Duration::from_mins(1);
 /// How often it is asked.
 const POLL: Duration = Duration::from_millis(10);
 
@@ -52,6 +52,11 @@ impl Child {
         Ok(Self { name: name.into(), process, pid, log })
     }
 
+    /// Its process id.
+    pub(crate) fn pid(&self) -> u32 {
+        self.pid
+    }
+
     /// Waits until `is_ready` says so; an error with the program's last words if it ends or takes too long.
     pub(crate) async fn ready(&mut self, is_ready: impl AsyncFnMut() -> bool) -> Result<()> {
         self.ready_every(POLL, is_ready).await
@@ -74,6 +79,11 @@ impl Child {
             tokio::time::sleep(pause).await;
         }
         Ok(())
+    }
+
+    /// How it ended, if it has.
+    pub(crate) fn ended(&mut self) -> Result<Option<ExitStatus>> {
+        self.process.try_wait().with_context(|| format!("cannot ask about {}", self.name))
     }
 
     /// Processor time, user and system, of all its processes.

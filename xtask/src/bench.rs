@@ -26,6 +26,7 @@ Examples:
   cargo xtask bench proxy --help
   cargo xtask bench registry
   cargo xtask bench registry --scenario throughput,watch --only ours,etcd
+  cargo xtask bench registry --scenario nodes,locks --only ours
   cargo xtask bench registry --help
 
 `proxy` installs what is missing of nginx, haproxy, wrk and nghttp2-client (Debian packages), and unpacks Envoy

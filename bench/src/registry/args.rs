@@ -3,9 +3,9 @@
 use std::path::PathBuf;
 use std::time::Duration;
 
-use super::{Load, Nodes, Options, Peer, Programs, Scenario};
+use super::{Load, Locks, Nodes, Options, Peer, Programs, Scenario};
 
-/// The registry and configuration beside etcd and r-nacos, and two nodes on one PostgreSQL under kill -9
+/// The registry and configuration beside etcd and r-nacos, and two nodes on one PostgreSQL under kill -9 and partitions
 #[derive(clap::Args)]
 pub struct Args {
     /// What is measured
@@ -41,6 +41,12 @@ pub struct Args {
     /// How often one of them is killed
     #[arg(long, default_value_t = 10, value_parser = clap::value_parser!(u16).range(1..=1000))]
     kills: u16,
+    /// How often something happens to a node or to PostgreSQL, in `locks`
+    #[arg(long, default_value_t = 24, value_parser = clap::value_parser!(u16).range(1..=10_000))]
+    faults: u16,
+    /// Seconds that a fault lasts which has an end
+    #[arg(long, default_value_t = 30, value_parser = clap::value_parser!(u64).range(1..=600))]
+    lasts: u64,
     /// Write the whole report to this file
     #[arg(long)]
     pub json: Option<PathBuf>,
@@ -65,6 +71,12 @@ impl Args {
             changes: self.changes.into(),
             instances: self.instances,
             nodes: Nodes { nodes: self.nodes.into(), kills: self.kills.into(), ..Nodes::default() },
+            locks: Locks {
+                nodes: usize::from(self.nodes).max(2),
+                faults: self.faults.into(),
+                lasts: Duration::from_secs(self.lasts),
+                ..Locks::default()
+            },
         }
     }
 }

@@ -7,7 +7,7 @@ use std::time::Duration;
 use anyhow::{Result, anyhow};
 
 use super::act::Act;
-use super::doors::{Door, Etcd, Nacos, Trellis};
+use super::doors::{Consul, Dns, Door, Etcd, Eureka, Nacos, Trellis};
 use super::servers::Peer;
 use crate::connection::Connection;
 
@@ -18,6 +18,30 @@ const ANSWER_LIMIT: Duration = Duration::from_secs(20);
 pub(super) enum Caller {
     Http { address: SocketAddr, door: &'static dyn Door, connection: Option<Connection> },
     Etcd(Box<Etcd>),
+    Dns(Dns),
+}
+
+/// A way to ask ours.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+pub(super) enum Way {
+    Native,
+    Consul,
+    Eureka,
+    Dns,
+}
+
+impl Way {
+    /// All.
+    pub(super) const ALL: [Self; 4] = [Self::Native, Self::Consul, Self::Eureka, Self::Dns];
+
+    pub(super) fn name(self) -> &'static str {
+        match self {
+            Self::Native => "native API",
+            Self::Consul => "Consul",
+            Self::Eureka => "Eureka",
+            Self::Dns => "DNS",
+        }
+    }
 }
 
 impl Caller {
@@ -31,9 +55,15 @@ impl Caller {
         Ok(Self::Http { address, door, connection: Some(open(address).await?) })
     }
 
-    /// A client of ours that connects when it is first used, and again when its connection broke.
-    pub(super) fn ours(address: SocketAddr) -> Self {
-        Self::Http { address, door: &Trellis, connection: None }
+    /// A client of ours, of the door at `address`. It connects when it is first used, and again when its connection broke.
+    pub(super) fn ours(way: Way, address: SocketAddr) -> Self {
+        let door: &'static dyn Door = match way {
+            Way::Native => &Trellis,
+            Way::Consul => &Consul,
+            Way::Eureka => &Eureka,
+            Way::Dns => return Self::Dns(Dns::new(address)),
+        };
+        Self::Http { address, door, connection: None }
     }
 
     /// Asks, and waits for a good answer.
@@ -45,6 +75,10 @@ impl Caller {
     async fn ask(&mut self, act: Act) -> Result<()> {
         match self {
             Self::Etcd(etcd) => etcd.call(act).await,
+            Self::Dns(dns) => match act {
+                Act::Discover(service) => dns.discover(service).await,
+                _ => Err(anyhow!("{act:?}: DNS only tells")),
+            },
             Self::Http { address, door, connection } => {
                 let mut used = match connection.take() {
                     Some(kept) => kept,

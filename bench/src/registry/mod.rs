@@ -8,6 +8,7 @@ mod args;
 mod caller;
 mod doors;
 mod load;
+mod locks;
 mod nodes;
 mod print;
 mod servers;
@@ -23,6 +24,7 @@ use clap::ValueEnum;
 use serde::Serialize;
 
 pub use args::Args;
+pub use locks::{Counts as LockCounts, Fault, Options as Locks, Report as Fought, Suffered};
 pub use nodes::{Counts, Options as Nodes, Report as Survived};
 pub use print::report as table;
 pub use servers::{Peer, Programs};
@@ -62,6 +64,8 @@ pub struct Options {
     pub instances: u64,
     /// What is done to several nodes on one PostgreSQL.
     pub nodes: Nodes,
+    /// Who fights for locks at them, and what happens meanwhile.
+    pub locks: Locks,
 }
 
 /// One kind of measurement.
@@ -76,11 +80,13 @@ pub enum Scenario {
     Size,
     /// Nodes on one PostgreSQL that are killed under load; ours alone.
     Nodes,
+    /// The history of locks at such nodes, under kills and partitions; ours alone.
+    Locks,
 }
 
 impl Scenario {
     /// All, in the order they are run.
-    pub const ALL: [Self; 4] = [Self::Throughput, Self::Watch, Self::Size, Self::Nodes];
+    pub const ALL: [Self; 5] = [Self::Throughput, Self::Watch, Self::Size, Self::Nodes, Self::Locks];
 }
 
 /// Everything that was measured in one run.
@@ -106,6 +112,8 @@ pub struct Report {
     pub size: Option<Size>,
     /// What became of several nodes.
     pub nodes: Option<Survived>,
+    /// What became of locks at several nodes.
+    pub locks: Option<Fought>,
     /// What is wanted of ours.
     pub targets: Vec<Target>,
 }
@@ -122,7 +130,7 @@ pub struct Loaded {
 impl Report {
     /// Whether no promise was broken. A missed target is none.
     pub fn is_whole(&self) -> bool {
-        self.nodes.as_ref().is_none_or(Survived::is_whole)
+        self.nodes.as_ref().is_none_or(Survived::is_whole) && self.locks.as_ref().is_none_or(Fought::is_whole)
     }
 }
 
@@ -146,6 +154,7 @@ async fn measure(options: &Options, folder: &Path) -> Result<Report> {
         watch_failed: Vec::new(),
         size: None,
         nodes: None,
+        locks: None,
         targets: Vec::new(),
     };
     if chosen(Scenario::Throughput) || chosen(Scenario::Watch) {
@@ -176,6 +185,10 @@ async fn measure(options: &Options, folder: &Path) -> Result<Report> {
         if chosen(Scenario::Nodes) {
             let survived = nodes::run(&options.programs, &options.nodes, &folder.join("nodes")).await;
             report.nodes = Some(survived.context("scenario nodes")?);
+        }
+        if chosen(Scenario::Locks) {
+            let fought = locks::run(&options.programs, &options.locks, &folder.join("locks")).await;
+            report.locks = Some(fought.context("scenario locks")?);
         }
     }
     Ok(report)

@@ -1,10 +1,11 @@
 //! The report as tables for people.
 
-use super::nodes;
+use super::caller::Way;
 use super::size::Size;
 use super::throughput::Row;
 use super::watch::Row as Watched;
 use super::{Loaded, Report};
+use super::{locks, nodes};
 use crate::print::table;
 use crate::proxy::{median, target_table};
 
@@ -30,6 +31,9 @@ pub fn report(report: &Report) -> String {
     }
     if let Some(survived) = &report.nodes {
         text += &nodes(survived);
+    }
+    if let Some(fought) = &report.locks {
+        text += &locks(fought);
     }
     text + &target_table(&report.targets)
 }
@@ -98,6 +102,7 @@ fn nodes(report: &nodes::Report) -> String {
         ("serves again, median ms".into(), format!("{:.0}", median(again.iter().copied()))),
         ("serves again, slowest ms".into(), format!("{slowest:.0}")),
         ("discoveries".into(), counts.discoveries.to_string()),
+        ("by the native API, Consul, Eureka, DNS".into(), by_way(counts)),
         ("failed at a node that was not killed".into(), counts.failed_discoveries.to_string()),
         ("cut off by a kill".into(), counts.cut_off_discoveries.to_string()),
         ("registrations acknowledged".into(), counts.registrations.to_string()),
@@ -111,4 +116,45 @@ fn nodes(report: &nodes::Report) -> String {
     rows.extend(report.reasons.iter().map(|what| ("failed".into(), what.clone())));
     let rows = rows.into_iter().map(|(what, value)| vec![what, value]);
     format!("\n{} nodes on one PostgreSQL\n{}", report.nodes, table(&["", ""], rows))
+}
+
+fn by_way(counts: &nodes::Counts) -> String {
+    let count = |way: Way| counts.discoveries_by.get(way.name()).copied().unwrap_or_default().to_string();
+    Way::ALL.map(count).join(", ")
+}
+
+fn locks(report: &locks::Report) -> String {
+    let counts = &report.counts;
+    let mut rows = vec![
+        ("sessions".to_owned(), counts.sessions.to_string()),
+        ("locks given".into(), counts.grants.to_string()),
+        ("refused: somebody else's, or not yet".into(), counts.refusals.to_string()),
+        ("renewals acknowledged".into(), counts.renewals.to_string()),
+        ("requests without an answer to rely on".into(), counts.unanswered.to_string()),
+        ("holders that vanished".into(), counts.vanished.to_string()),
+        ("holders that ended their session".into(), counts.destroyed.to_string()),
+        ("looks at a held lock from another node".into(), counts.looks.to_string()),
+        ("writes under a lock".into(), counts.writes.to_string()),
+        ("writes under an old token, refused".into(), counts.fenced.to_string()),
+        ("longest time without any lock given, ms".into(), format!("{:.0}", report.longest_gap_ms)),
+        ("violations".into(), report.violations.len().to_string()),
+    ];
+    rows.extend(report.violations.iter().map(|what| ("VIOLATION".into(), what.clone())));
+    let rows = rows.into_iter().map(|(what, value)| vec![what, value]);
+    let faults = report.faults.iter().map(|suffered| {
+        vec![
+            format!("{:?}", suffered.fault),
+            suffered.node.map_or_else(String::new, |node| node.to_string()),
+            suffered.grants_meanwhile.to_string(),
+            format!("{:.0}", suffered.resumed_ms),
+        ]
+    });
+    format!(
+        "\n{} clients and {} locks at {} nodes on one PostgreSQL\n{}\n{}",
+        report.fighters,
+        report.locks,
+        report.nodes,
+        table(&["", ""], rows),
+        table(&["fault", "node", "locks given meanwhile", "again after ms"], faults)
+    )
 }

@@ -6,7 +6,7 @@ use std::time::Duration;
 
 use anyhow::Result;
 
-use trellis_bench::registry::{self, Load, Nodes, Options, Peer, Programs, Scenario};
+use trellis_bench::registry::{self, Load, Locks, Nodes, Options, Peer, Programs, Scenario};
 
 const PROGRAM: &str = env!("CARGO_BIN_EXE_trellis-bench");
 
@@ -28,9 +28,20 @@ fn options(scenario: Scenario) -> Result<Options> {
         nodes: Nodes {
             nodes: 2,
             kills: 2,
-            clients: 2,
+            // Each of the four ways to ask is one's.
+            clients: 4,
             pause: Duration::from_millis(500),
             think: Duration::from_millis(5),
+        },
+        locks: Locks {
+            nodes: 2,
+            fighters: 8,
+            locks: 6,
+            faults: 6,
+            pause: Duration::from_millis(500),
+            // A node's lease ends meanwhile, and its sessions are taken over.
+            lasts: Duration::from_secs(8),
+            lock_delay: Duration::from_millis(500),
         },
     })
 }
@@ -87,8 +98,23 @@ async fn a_killed_node_loses_nothing_acknowledged() -> Result<()> {
     assert_eq!(nodes.serves_again_ms.len(), 2, "{told}");
     let counts = &nodes.counts;
     assert!(counts.discoveries > 0 && counts.cut_off_discoveries > 0, "{told}");
+    assert_eq!(counts.discoveries_by.len(), 4, "every door: {told}");
     assert!(counts.registrations > 0 && counts.writes > 0 && counts.beats > 0, "{told}");
     assert_eq!(counts.failed_beats, 0, "{told}");
+    Ok(folder.close()?)
+}
+
+#[tokio::test]
+async fn a_lock_is_never_held_twice_whatever_is_killed_or_cut_off() -> Result<()> {
+    let folder = crate::folder()?;
+    let report = registry::run(&options(Scenario::Locks)?, folder.path()).await?;
+    let told = format!("{}\nlogs: {}", registry::table(&report), folder.path().display());
+    let fought = report.locks.as_ref().unwrap();
+    assert!(report.is_whole(), "{told}");
+    assert_eq!(fought.faults.len(), 6, "{told}");
+    let counts = &fought.counts;
+    assert!(counts.grants > 50 && counts.refusals > 0 && counts.renewals > 0, "{told}");
+    assert!(counts.unanswered > 0 && counts.fenced > 0 && counts.looks > 0, "{told}");
     Ok(folder.close()?)
 }
 

@@ -25,8 +25,10 @@ pub struct Link {
 struct Weather {
     /// Nothing passes.
     silent: bool,
-    /// Connections of an earlier age are broken.
+    /// Over connections of an earlier age nothing passes any more.
     age: u64,
+    /// Those of an age before this one are broken.
+    broken: u64,
     over: bool,
 }
 
@@ -71,6 +73,15 @@ impl Link {
 
     /// Breaks all connections at once, on both sides. What waited is lost.
     pub fn cut(&self) {
+        self.weather.send_modify(|weather| {
+            weather.age += 1;
+            weather.broken = weather.age;
+        });
+    }
+
+    /// Forgets all connections, as a firewall does that starts anew: they stay open, and nothing passes over them ever
+    /// again. Those that come later go through.
+    pub fn forget(&self) {
         self.weather.send_modify(|weather| weather.age += 1);
     }
 }
@@ -103,7 +114,9 @@ async fn accept(
     let mut connections = JoinSet::new();
     loop {
         // The kernel greets who connects meanwhile, and that is all they hear.
-        is_clear(&mut weather).await;
+        if weather.wait_for(|weather| !weather.silent).await.is_err() {
+            return Ok(());
+        }
         tokio::select! {
             accepted = listener.accept() => {
                 connections.spawn(connect(accepted?.0, server, weather.clone()));
@@ -124,30 +137,35 @@ async fn connect(client: TcpStream, server: SocketAddr, mut weather: watch::Rece
         client.set_nodelay(true).ok()?;
         let ((from_client, to_client), (from_server, to_server)) = (client.into_split(), server.into_split());
         tokio::join!(
-            pump(from_client, to_server, weather.clone()),
-            pump(from_server, to_client, weather.clone())
+            pump(from_client, to_server, age, weather.clone()),
+            pump(from_server, to_client, age, weather.clone())
         );
         Some(())
     };
     let mut end = weather.clone();
     tokio::select! {
         _ = both => {}
-        _ = end.wait_for(|weather| weather.age != age) => {}
+        _ = end.wait_for(|weather| weather.broken > age) => {}
     }
 }
 
 /// Carries one way. Who sends nothing more is told of in the same way, and late if the network is silent.
-async fn pump(mut from: OwnedReadHalf, mut to: OwnedWriteHalf, mut weather: watch::Receiver<Weather>) {
+async fn pump(
+    mut from: OwnedReadHalf,
+    mut to: OwnedWriteHalf,
+    age: u64,
+    mut weather: watch::Receiver<Weather>,
+) {
     let mut buffer = vec![0; BUFFER];
     loop {
-        is_clear(&mut weather).await;
+        is_clear(age, &mut weather).await;
         let read = tokio::select! {
             biased;
             _ = weather.changed() => continue,
             read = from.read(&mut buffer) => read,
         };
         // Silence may have come with it.
-        is_clear(&mut weather).await;
+        is_clear(age, &mut weather).await;
         match read {
             Ok(count) if count > 0 => {
                 if to.write_all(&buffer[..count]).await.is_err() {
@@ -163,8 +181,9 @@ async fn pump(mut from: OwnedReadHalf, mut to: OwnedWriteHalf, mut weather: watc
     }
 }
 
-async fn is_clear(weather: &mut watch::Receiver<Weather>) {
-    if weather.wait_for(|weather| !weather.silent).await.is_err() {
+/// Waits until something passes over a connection of this age.
+async fn is_clear(age: u64, weather: &mut watch::Receiver<Weather>) {
+    if weather.wait_for(|weather| !weather.silent && weather.age == age).await.is_err() {
         // The link is being dropped, and this with it.
         std::future::pending::<()>().await;
     }
@@ -253,6 +272,23 @@ mod tests {
         let mut new = open(&link);
         send(&mut new, 3);
         assert_eq!(hear(&mut new, LIMIT).unwrap(), 4);
+    }
+
+    #[test]
+    fn what_is_forgotten_is_silent_for_good_and_what_comes_later_goes_through() {
+        let link = counting();
+        let mut old = open(&link);
+        send(&mut old, 1);
+        assert_eq!(hear(&mut old, LIMIT).unwrap(), 2);
+        link.forget();
+        send(&mut old, 10);
+        let mut new = open(&link);
+        send(&mut new, 3);
+        assert_eq!(hear(&mut new, LIMIT).unwrap(), 4);
+        link.heal();
+        hears_nothing(&mut old);
+        link.cut();
+        assert_ne!(hear(&mut old, LIMIT).unwrap_err().kind(), ErrorKind::WouldBlock, "it can be broken");
     }
 
     #[test]

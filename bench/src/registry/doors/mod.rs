@@ -1,7 +1,10 @@
 //! How each registry that speaks HTTP/1.1 wants to be asked. A door is a pure translation: bytes out, and whether the
 //! bytes that came back are a good answer.
 
+mod consul;
+mod dns;
 mod etcd;
+mod eureka;
 mod nacos;
 mod trellis;
 
@@ -12,7 +15,10 @@ use memchr::memmem;
 use super::act::{Act, COPIES};
 use crate::connection::Answer;
 
+pub(super) use consul::{Consul, stored};
+pub(super) use dns::Dns;
 pub(super) use etcd::{Etcd, Watching};
+pub(super) use eureka::Eureka;
 pub(super) use nacos::{Nacos, listen, value};
 pub(super) use trellis::{Trellis, endpoints, poll, raw};
 
@@ -83,7 +89,7 @@ mod tests {
             Act::Read(Key(5)),
             Act::Write(Key(5), 1),
         ];
-        for door in [&Trellis as &dyn Door, &Nacos] {
+        for door in [&Trellis as &dyn Door, &Nacos, &Consul, &Eureka] {
             for act in acts {
                 let text = door.request(act);
                 let mut headers = [httparse::EMPTY_HEADER; 16];

@@ -10,6 +10,7 @@ use http::Method;
 use serde::Deserialize;
 
 use super::super::act::{Instance, Key};
+use super::super::caller::Way;
 use super::super::doors;
 use super::cluster::State;
 use super::traffic::Acknowledged;
@@ -43,10 +44,11 @@ struct Value {
 pub(super) async fn run(nodes: &[Arc<State>], acknowledged: &Acknowledged) -> Result<Vec<String>> {
     let mut missing = Vec::new();
     for (number, node) in nodes.iter().enumerate() {
-        let (began, mut client) =
-            (Instant::now(), Client::new(&format!("http://{}", node.address), ANSWER_LIMIT));
+        let began = Instant::now();
+        let client = |way| anyhow::Ok(Client::new(&format!("http://{}", node.address(way)?), ANSWER_LIMIT));
+        let (mut native, mut consul) = (client(Way::Native)?, client(Way::Consul)?);
         let found = loop {
-            let found = at(&mut client, acknowledged).await;
+            let found = at(&mut native, &mut consul, acknowledged).await;
             let found = found.with_context(|| format!("node {} cannot be asked", number + 1))?;
             if found.is_empty() || began.elapsed() > SPREAD_LIMIT {
                 break found;
@@ -58,7 +60,7 @@ pub(super) async fn run(nodes: &[Arc<State>], acknowledged: &Acknowledged) -> Re
     Ok(missing)
 }
 
-async fn at(client: &mut Client, acknowledged: &Acknowledged) -> Result<Vec<String>> {
+async fn at(native: &mut Client, consul: &mut Client, acknowledged: &Acknowledged) -> Result<Vec<String>> {
     let mut services: BTreeMap<u32, Vec<Instance>> = BTreeMap::new();
     for instance in &acknowledged.instances {
         services.entry(instance.service.0).or_default().push(*instance);
@@ -66,16 +68,20 @@ async fn at(client: &mut Client, acknowledged: &Acknowledged) -> Result<Vec<Stri
     let mut missing = Vec::new();
     for instances in services.into_values() {
         let Some(first) = instances.first() else { continue };
-        let known: Endpoints = client.get(&doors::endpoints(first.service, None)).await?.1;
+        let known: Endpoints = native.get(&doors::endpoints(first.service, None)).await?.1;
         missing.extend(unknown(&instances, known).iter().map(|instance| instance.id()));
     }
-    for (key, version) in &acknowledged.keys {
-        let answer = client.send(Method::GET, &doors::raw(Key(*key)), &[], Bytes::new()).await?;
+    for ((way, key), version) in &acknowledged.keys {
+        let (client, path) = match way {
+            Way::Consul => (&mut *consul, doors::stored(Key(*key))),
+            _ => (&mut *native, doors::raw(Key(*key))),
+        };
+        let answer = client.send(Method::GET, &path, &[], Bytes::new()).await?;
         let found = serde_json::from_slice::<Value>(&answer.body).ok();
         let found = found.and_then(|value| value.version.parse::<u64>().ok());
         // What was sent last may be there without having been acknowledged.
         if found.is_none_or(|found| found < *version) {
-            missing.push(format!("{}: {found:?} instead of {version}", Key(*key).name()));
+            missing.push(format!("{} of {way:?}: {found:?} instead of {version}", Key(*key).name()));
         }
     }
     Ok(missing)

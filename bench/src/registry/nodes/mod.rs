@@ -2,7 +2,7 @@
 //! under load. At the end, everything that was acknowledged is looked for at every node.
 
 mod audit;
-mod cluster;
+pub(super) mod cluster;
 mod traffic;
 
 use std::path::Path;
@@ -78,7 +78,8 @@ pub(super) async fn run(programs: &Programs, options: &Options, folder: &Path) -
     ensure!(options.nodes > 0 && options.clients > 0, "nothing to measure");
     progress("[nodes] PostgreSQL is started");
     let postgres = Postgres::start()?;
-    let mut cluster = Cluster::start(programs, folder, options.nodes, &postgres.fresh_database()?).await?;
+    let stores = vec![postgres.fresh_database()?; options.nodes];
+    let mut cluster = Cluster::start(programs, folder, &stores).await?;
     let outcome = under_load(options, &mut cluster).await;
     outcome.with_context(|| cluster.last_words())
 }
@@ -109,6 +110,7 @@ async fn under_load(options: &Options, cluster: &mut Cluster) -> Result<Report> 
     tokio::time::sleep(options.pause).await;
     progress("[nodes] everything acknowledged is looked for");
     let seen = traffic.stop().await?;
+    cluster.all_run()?;
     let missing = audit::run(&cluster.states(), &seen.acknowledged).await?;
     Ok(Report {
         nodes: options.nodes,

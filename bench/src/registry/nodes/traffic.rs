@@ -1,6 +1,7 @@
 //! The load on the nodes, and what its clients remember.
 
 use std::collections::{BTreeMap, BTreeSet};
+use std::net::SocketAddr;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
@@ -10,7 +11,7 @@ use serde::Serialize;
 use tokio::task::JoinSet;
 
 use super::super::act::{Act, COPIES, Instance, Key, Service};
-use super::super::caller::Caller;
+use super::super::caller::{Caller, Way};
 use super::cluster::State;
 use super::{Options, Probe};
 
@@ -29,6 +30,8 @@ const BREATH: Duration = Duration::from_millis(10);
 pub struct Counts {
     /// Right answers to who serves.
     pub discoveries: u64,
+    /// The same by the way that was asked.
+    pub discoveries_by: BTreeMap<&'static str, u64>,
     /// Wrong answers, or none, from a node that had not been killed.
     pub failed_discoveries: u64,
     /// The same from a node that was killed meanwhile.
@@ -49,8 +52,8 @@ pub struct Counts {
 #[derive(Debug, Default)]
 pub(super) struct Acknowledged {
     pub(super) instances: Vec<Instance>,
-    /// The last acknowledged version of each key.
-    pub(super) keys: BTreeMap<u32, u64>,
+    /// The last acknowledged version of each key of the configuration, and of each stored over the door for Consul.
+    pub(super) keys: BTreeMap<(Way, u32), u64>,
 }
 
 /// All of it together.
@@ -77,9 +80,16 @@ struct Client {
     think: Duration,
 }
 
+/// Clients of all nodes, in one way.
+struct Callers {
+    way: Way,
+    /// By node; each with where it was when it was made.
+    made: Vec<Option<(SocketAddr, Caller)>>,
+}
+
 /// Tells one node what is asked for later.
 pub(super) async fn prepare(node: Arc<State>) -> Result<()> {
-    let mut caller = Caller::ours(node.address);
+    let mut caller = node.caller(Way::Native)?;
     for service in (0..SERVICES).map(Service) {
         for number in 0..COPIES {
             caller.call(Act::Register(service.copy(number))).await?;
@@ -99,8 +109,9 @@ impl Traffic {
         let mut tasks = JoinSet::new();
         let client = Client { nodes, seen: Arc::clone(&seen), stop: Arc::clone(&stop), think: options.think };
         for number in 0..options.clients {
+            let way = in_turn(&Way::ALL, number);
             for node in 0..client.nodes.len() {
-                tasks.spawn(client.clone().discover(node));
+                tasks.spawn(client.clone().discover(way, node));
             }
             tasks.spawn(client.clone().register(number));
             tasks.spawn(client.clone().write(number));
@@ -129,16 +140,19 @@ impl Client {
     }
 
     /// Asks one node, and tells whether it was killed meanwhile if it did not answer well.
-    async fn ask(&self, callers: &mut [Caller], node: usize, act: Act) -> Result<(), Failed> {
-        let before = self.nodes[node].turn();
-        let Err(error) = callers[node].call(act).await else { return Ok(()) };
-        let was_killed = before % 2 == 1 || self.nodes[node].turn() != before;
+    async fn ask(&self, callers: &mut Callers, node: usize, act: Act) -> Result<(), Failed> {
+        let state = &self.nodes[node];
+        let before = state.turn();
+        let asked = async { callers.of(state, node)?.call(act).await };
+        let Err(error) = asked.await else { return Ok(()) };
+        let was_killed = before % 2 == 1 || state.turn() != before;
         if !was_killed {
             self.note(|seen| {
                 // One of each kind, so that there is an end to them.
                 let kind = format!("{act:?}").split('(').next().unwrap_or_default().to_owned();
                 if seen.reasons.iter().filter(|reason| reason.starts_with(&kind)).count() < 3 {
-                    seen.reasons.insert(format!("{kind} at node {}: {error:#}", node + 1));
+                    let way = callers.way.name();
+                    seen.reasons.insert(format!("{kind} by {way} at node {}: {error:#}", node + 1));
                 }
             });
         }
@@ -146,18 +160,21 @@ impl Client {
         Err(Failed { was_killed })
     }
 
-    fn callers(&self) -> Vec<Caller> {
-        self.nodes.iter().map(|node| Caller::ours(node.address)).collect()
+    fn callers(&self, way: Way) -> Callers {
+        Callers { way, made: self.nodes.iter().map(|_| None).collect() }
     }
 
     /// Asks one node who serves, whether it is there or not.
-    async fn discover(self, node: usize) {
-        let mut callers = self.callers();
+    async fn discover(self, way: Way, node: usize) {
+        let mut callers = self.callers(way);
         while self.goes_on() {
             let act = Act::Discover(Service(fastrand::u32(..SERVICES)));
             let answered = self.ask(&mut callers, node, act).await;
             self.note(|seen| match answered {
-                Ok(()) => seen.counts.discoveries += 1,
+                Ok(()) => {
+                    seen.counts.discoveries += 1;
+                    *seen.counts.discoveries_by.entry(way.name()).or_default() += 1;
+                }
                 Err(Failed { was_killed: true }) => seen.counts.cut_off_discoveries += 1,
                 Err(Failed { was_killed: false }) => seen.counts.failed_discoveries += 1,
             });
@@ -166,7 +183,7 @@ impl Client {
     }
 
     /// Has `act` acknowledged by whoever does it: the nodes are asked in turn. False if it was told to stop before.
-    async fn insist(&self, callers: &mut [Caller], first: usize, act: Act) -> bool {
+    async fn insist(&self, callers: &mut Callers, first: usize, act: Act) -> bool {
         let mut node = first;
         while self.goes_on() {
             node = (node + 1) % self.nodes.len();
@@ -181,7 +198,7 @@ impl Client {
     }
 
     async fn register(self, number: usize) {
-        let mut callers = self.callers();
+        let mut callers = self.callers(in_turn(&[Way::Native, Way::Consul, Way::Eureka], number));
         for count in 0..NUMBERS {
             let service = Service(SERVICES + (count % u64::from(GROWING)) as u32);
             let instance = Instance::new(service, FIRST_NEW + number as u64 * NUMBERS + count);
@@ -198,21 +215,22 @@ impl Client {
 
     /// Writes one key over and over; it is nobody else's.
     async fn write(self, number: usize) {
-        let (mut callers, key) = (self.callers(), number as u32);
+        let way = in_turn(&[Way::Native, Way::Consul], number);
+        let (mut callers, key) = (self.callers(way), number as u32);
         for version in 1.. {
             if !self.insist(&mut callers, version as usize, Act::Write(Key(key), version)).await {
                 return;
             }
             self.note(|seen| {
                 seen.counts.writes += 1;
-                seen.acknowledged.keys.insert(key, version);
+                seen.acknowledged.keys.insert((way, key), version);
             });
             tokio::time::sleep(self.think).await;
         }
     }
 
     async fn renew(self, number: usize) {
-        let (mut callers, mut node) = (self.callers(), number);
+        let (mut callers, mut node) = (self.callers(Way::Native), number);
         while self.goes_on() {
             node = (node + 1) % self.nodes.len();
             let instance = Service(fastrand::u32(..SERVICES)).copy(fastrand::u64(..COPIES));
@@ -224,6 +242,21 @@ impl Client {
             tokio::time::sleep(self.think).await;
         }
     }
+}
+
+impl Callers {
+    /// The client of a node, made anew if that is elsewhere by now.
+    fn of(&mut self, state: &State, node: usize) -> Result<&mut Caller> {
+        let (address, slot) = (state.address(self.way)?, &mut self.made[node]);
+        if slot.as_ref().is_none_or(|(at, _)| *at != address) {
+            *slot = None;
+        }
+        Ok(&mut slot.get_or_insert_with(|| (address, Caller::ours(self.way, address))).1)
+    }
+}
+
+fn in_turn(ways: &[Way], number: usize) -> Way {
+    ways[number % ways.len()]
 }
 
 /// No good answer.

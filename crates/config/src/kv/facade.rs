@@ -148,7 +148,13 @@ impl Handle {
     /// now: a node that is cut off from the database refuses.
     pub async fn session_renew(&self, id: SessionId) -> Result<Option<Session>> {
         let engine = self.engine();
-        let found = engine.snapshot().sessions.get(&id).map(|session| (**session).clone());
+        let known = || engine.snapshot().sessions.get(&id).map(|session| (**session).clone());
+        let mut found = known();
+        if found.is_none() && engine.members.is_some() {
+            // Another node may have begun it a moment ago.
+            self.sync().await?;
+            found = known();
+        }
         let Some(session) = found else { return Ok(None) };
         let is_alone = adoption::is_alone(engine);
         if session.ttl().is_none() || (is_alone && engine.deadlines().renew(id, Instant::now())) {

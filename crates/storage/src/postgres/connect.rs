@@ -24,8 +24,22 @@ pub(super) struct Pools {
     pub(super) ordered: PgPool,
     /// One connection, for leases.
     pub(super) leases: PgPool,
-    /// One connection, which hears of changes.
-    pub(super) for_listening: PgPool,
+    /// Makes the one connection that hears of changes.
+    pub(super) for_listening: ForListening,
+}
+
+/// Makes pools of one connection, to listen over.
+#[derive(Clone)]
+pub(super) struct ForListening {
+    pool: PgPoolOptions,
+    connect: PgConnectOptions,
+}
+
+impl ForListening {
+    /// A new pool. One whose connection fell silent is not to be used again: the driver waits for that to say goodbye.
+    pub(super) fn pool(&self) -> PgPool {
+        self.pool.clone().connect_lazy_with(self.connect.clone())
+    }
 }
 
 /// The pools, after one connection has shown that the address is right.
@@ -52,7 +66,10 @@ pub(super) async fn pools(options: &Options) -> Result<Pools, Error> {
     let readers = connect.clone().options([("default_transaction_read_only", "on")]);
     let ordered = connect.clone().options([(IDLE_IN_TRANSACTION, milliseconds(silence(options)))]);
     Ok(Pools {
-        for_listening: pool.clone().max_connections(1).max_lifetime(None).connect_lazy_with(readers.clone()),
+        for_listening: ForListening {
+            pool: pool.clone().max_connections(1).max_lifetime(None),
+            connect: readers.clone(),
+        },
         readers: pool.clone().connect_lazy_with(readers),
         writers: pool.clone().connect_lazy_with(connect.clone()),
         leases: pool.clone().max_connections(1).connect_lazy_with(connect.clone()),

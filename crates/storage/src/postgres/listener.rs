@@ -1,35 +1,54 @@
 //! The one connection that hears of changes, for all feeds of a store.
 
-use std::sync::Arc;
+use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
 use sqlx::PgPool;
 use sqlx::postgres::PgListener;
 use tokio::task::JoinHandle;
 
+use super::connect::ForListening;
 use crate::Error;
 use crate::feed::{Hub, Page, schema};
 
 /// The task that listens; it ends with this.
-pub(super) struct Listener(JoinHandle<()>);
+pub(super) struct Listener {
+    task: JoinHandle<()>,
+    /// Where its present connection comes from.
+    pool: Arc<Mutex<Option<PgPool>>>,
+    limit: Duration,
+}
 
 struct Loop {
-    pool: PgPool,
+    place: ForListening,
+    pool: Arc<Mutex<Option<PgPool>>>,
     hub: Arc<Hub>,
     /// How long the server may take for an answer.
     limit: Duration,
 }
 
 impl Listener {
-    /// `pool` has one connection and is used for nothing else.
-    pub(super) fn start(pool: PgPool, hub: Arc<Hub>, limit: Duration) -> Self {
-        Self(tokio::spawn(Loop { pool, hub, limit }.run()))
+    pub(super) fn start(place: ForListening, hub: Arc<Hub>, limit: Duration) -> Self {
+        let pool = Arc::default();
+        let run = Loop { place, pool: Arc::clone(&pool), hub, limit }.run();
+        Self { task: tokio::spawn(run), pool, limit }
+    }
+
+    /// Ends it, and its connection in order if the server still answers.
+    pub(super) async fn close(mut self) {
+        self.task.abort();
+        // It was told to.
+        let _cancelled = (&mut self.task).await;
+        let pool = self.pool.lock().unwrap_or_else(PoisonError::into_inner).take();
+        if let Some(pool) = pool {
+            let _in_order = tokio::time::timeout(self.limit, pool.close()).await;
+        }
     }
 }
 
 impl Drop for Listener {
     fn drop(&mut self) {
-        self.0.abort();
+        self.task.abort();
     }
 }
 
@@ -51,7 +70,9 @@ impl Loop {
     /// Listens until the connection breaks.
     async fn listen(&self, wait: &mut Duration, first: Duration) -> Result<(), Error> {
         let connect = async {
-            let mut listener = PgListener::connect_with(&self.pool).await?;
+            let pool = self.place.pool();
+            *self.pool.lock().unwrap_or_else(PoisonError::into_inner) = Some(pool.clone());
+            let mut listener = PgListener::connect_with(&pool).await?;
             listener.eager_reconnect(false);
             listener.listen(schema::CHANNEL).await?;
             Ok(listener)

@@ -35,7 +35,7 @@ pub(crate) struct Postgres {
     ordered: Writer,
     leases: PgPool,
     hub: Arc<Hub>,
-    for_listening: PgPool,
+    for_listening: connect::ForListening,
     listener: Mutex<Option<Listener>>,
     patience: Duration,
 }
@@ -89,7 +89,7 @@ impl Postgres {
     /// Begins to listen for changes of other nodes, if that has not begun.
     pub(crate) fn listen(&self) {
         let mut listener = self.listener.lock().unwrap_or_else(PoisonError::into_inner);
-        if !self.for_listening.is_closed() {
+        if !self.readers.is_closed() {
             let start = || Listener::start(self.for_listening.clone(), self.hub.clone(), self.patience);
             listener.get_or_insert_with(start);
         }
@@ -124,8 +124,10 @@ impl Postgres {
         self.leases.close().await;
         self.writers.close().await;
         self.readers.close().await;
-        drop(self.listener.lock().unwrap_or_else(PoisonError::into_inner).take());
-        self.for_listening.close().await;
+        let listener = self.listener.lock().unwrap_or_else(PoisonError::into_inner).take();
+        if let Some(listener) = listener {
+            listener.close().await;
+        }
     }
 
     async fn transact(&self, work: &mut dyn Work) -> Result<(), Error> {

@@ -15,6 +15,9 @@ pub(super) type Done = (Box<dyn Work>, Result<(), Error>);
 /// Nobody's write waits longer than this for others to join its commit.
 const MAX_GROUP_TIME: Duration = Duration::from_millis(20);
 
+/// A server that answers takes back at once. One that has not answered until now is not to be waited for as long again.
+const MAX_TAKE_BACK: Duration = Duration::from_secs(5);
+
 pub(super) struct Group<'g> {
     tx: Tx,
     watch: &'g Watch,
@@ -151,7 +154,8 @@ impl<'g> Group<'g> {
             // SQLite ends the whole transaction by itself when the disk is full or fails (see
             // https://www.sqlite.org/lang_transaction.html), and PostgreSQL does when the connection breaks. Then there is
             // nothing to take back to, the changes of all are gone, and the reason for that is the first error.
-            if let Err(error) = self.control(TAKE_BACK).await {
+            let limit = self.watch.limit().min(MAX_TAKE_BACK);
+            if let Err(error) = bounded(self.tx.dialect(), limit, self.tx.control(TAKE_BACK)).await {
                 return Err(failure.unwrap_or(error));
             }
         }

@@ -308,3 +308,23 @@ async fn a_node_that_falls_silent_in_a_write_fails_nobody_elses() {
     assert!(matches!(error, Error::Unavailable(_)), "{error}");
     assert_eq!(ids(&other).await, [2]);
 }
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn connections_that_are_silent_for_good_are_replaced() {
+    let db = Database::postgres();
+    let (link, url) = Link::around(&db.options().url).unwrap();
+    let short = Duration::from_millis(500);
+    let options = Options { url, acquire_timeout: short, max_work: short * 2, ..db.options() };
+    let (store, other) = (Store::open(options).await.unwrap(), db.store_with_table().await);
+    let mut feed = store.feed(0).await.unwrap();
+    assert_eq!(change(&store, 1).await, Ok(1));
+    up_to(&mut feed, 1).await;
+    until("it listens", || async { store.feed_state().connected }).await;
+    ids(&store).await;
+    link.forget();
+    // Nothing tells that these connections are none any more, and the network is fine.
+    assert_eq!(change(&other, 2).await, Ok(2));
+    assert_eq!(up_to(&mut feed, 2).await, [(2, "2".to_owned())], "it is heard of");
+    until("a write goes through", || async { change(&store, fastrand::i64(10..)).await.is_ok() }).await;
+    until("a read goes through", || async { store.ping().await.is_ok() }).await;
+}
