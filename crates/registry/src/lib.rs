@@ -14,6 +14,7 @@
 //! comes back if it renews in that time; then it is removed. If too many leases of one service end at once they are not
 //! believed for a while ([`ProtectionOptions`]).
 
+mod broadcast;
 mod door;
 mod error;
 mod follow;

@@ -99,7 +99,7 @@ impl Service {
         let Self { shared, store, requests, prober, others } = self;
         let close = async {
             shutdown.triggered().await;
-            shared.closing.trigger();
+            shared.close();
         };
         tokio::join!(close, runner::run(&shared, &prober, &shutdown), async {
             if let Some((members, feed)) = others {

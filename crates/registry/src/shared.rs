@@ -9,7 +9,9 @@ use trellis_core::{EndpointSet, EndpointWatch, ServiceName};
 use trellis_net::Answers;
 use trellis_runtime::{Shutdown, WallClock};
 
-use crate::error::Result;
+use crate::broadcast::{Broadcast, Follower, Sleepers};
+use crate::error::{Error, Result};
+use crate::handle::Mark;
 use crate::model::names::ServiceKey;
 use crate::model::topic::Topic;
 use crate::options::Options;
@@ -22,7 +24,7 @@ pub(crate) struct Shared {
     pub(crate) options: Options,
     pub(crate) clock: WallClock,
     /// Free places for requests that wait for a change.
-    pub(crate) waiters: Semaphore,
+    pub(crate) waiters: Arc<Semaphore>,
     /// Given when the registry stops, so that nobody waits for it any longer.
     pub(crate) closing: Shutdown,
     /// A lease ends before the one the reaper sleeps for.
@@ -33,6 +35,8 @@ pub(crate) struct Shared {
     pub(crate) names: watch::Sender<Arc<BTreeSet<ServiceName>>>,
     pub(crate) counters: Counters,
     pub(crate) cache: Answers<Topic>,
+    /// Tells this run from others, and from those of other members.
+    pub(crate) run: u64,
     guarded: Mutex<Guarded>,
 }
 
@@ -46,13 +50,14 @@ impl Shared {
     pub(crate) fn new(options: Options, clock: WallClock, state: State) -> Self {
         let names = state.names().filter_map(|key| key.name.to_service_name()).collect();
         Self {
-            waiters: Semaphore::new(options.max_waiters.min(Semaphore::MAX_PERMITS)),
+            waiters: Arc::new(Semaphore::new(options.max_waiters.min(Semaphore::MAX_PERMITS))),
             closing: Shutdown::new(),
             earlier: Notify::new(),
             probe_earlier: Notify::new(),
             names: watch::Sender::new(Arc::new(names)),
             counters: Counters::default(),
             cache: Answers::default(),
+            run: fastrand::u64(..),
             guarded: Mutex::new(Guarded { state, watches: Watches::default(), topics: Topics::default() }),
             options,
             clock,
@@ -73,7 +78,7 @@ impl Shared {
             Ok(())
         })?;
         // `steps` ran the closure to its end, or returned its error.
-        value.ok_or(crate::Error::Stopping)
+        value.ok_or(Error::Stopping)
     }
 
     /// Takes several steps at one moment.
@@ -85,13 +90,15 @@ impl Shared {
         let mut guarded = self.lock();
         let Guarded { state, watches, topics } = &mut *guarded;
         let before = (state.next_deadline(), state.next_probe());
+        let mut wake = Vec::new();
         let value = steps(state, now, &mut |state, changed| {
-            watches.publish(&changed, state);
+            watches.publish(&changed, state, &mut wake);
             topics.publish(&changed);
             self.tell_names(&changed, state);
         });
         let after = (state.next_deadline(), state.next_probe());
         drop(guarded);
+        self.wake(wake);
         if is_earlier(before.0, after.0) {
             self.earlier.notify_one();
         }
@@ -119,6 +126,54 @@ impl Shared {
         let mut guarded = self.lock();
         let Guarded { state, watches, .. } = &mut *guarded;
         watches.watch(&ServiceKey::of(service), state)
+    }
+
+    /// The same for one of many who pass it on.
+    pub(crate) fn broadcast(&self, service: &ServiceName) -> Result<Arc<Broadcast>> {
+        let mut guarded = self.lock();
+        // Looked at under the lock, so that what begins now is ended by `close`.
+        if self.closing.is_triggered() {
+            return Err(Error::Stopping);
+        }
+        let Guarded { state, watches, .. } = &mut *guarded;
+        watches.broadcast(&ServiceKey::of(service), state)
+    }
+
+    /// The same for several services, of which those are known that have not changed since `after`.
+    pub(crate) fn follow(
+        &self,
+        services: Vec<ServiceName>,
+        after: Option<Mark>,
+        group: u64,
+    ) -> Result<Vec<(ServiceName, Follower)>> {
+        let mut guarded = self.lock();
+        if self.closing.is_triggered() {
+            return Err(Error::Stopping);
+        }
+        let Guarded { state, watches, .. } = &mut *guarded;
+        let after = after.filter(|mark| mark.run == self.run && mark.index <= state.index());
+        let follow = |service: ServiceName| {
+            let key = ServiceKey::of(&service);
+            let broadcast = watches.broadcast(&key, state)?;
+            let known = after.and_then(|mark| state.endpoints_known(&key, mark.index));
+            Ok((service, broadcast.follow(known, group)))
+        };
+        services.into_iter().map(follow).collect()
+    }
+
+    /// Nobody waits any longer.
+    pub(crate) fn close(&self) {
+        let guarded = self.lock();
+        self.closing.trigger();
+        let sleepers = guarded.watches.end();
+        drop(guarded);
+        self.wake(sleepers);
+    }
+
+    fn wake(&self, sleepers: Vec<Sleepers>) {
+        for some in sleepers {
+            self.counters.wakes.add(some.wake());
+        }
     }
 
     pub(crate) fn subscribe(&self, topic: &Topic) -> Result<watch::Receiver<u64>> {

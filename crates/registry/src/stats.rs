@@ -25,8 +25,10 @@ pub struct Stats {
     pub expiries: u64,
     /// Times that a service's leases ended in such numbers that they were held back.
     pub protections: u64,
-    /// Waits that ended because something changed.
+    /// Waits that ended because something changed, and events that were sent for it.
     pub wakes: u64,
+    /// Sets of endpoints that were not sent to someone who reads slowly, because there was a newer one by then.
+    pub missed: u64,
     /// Times that a reader was told to fetch everything, because it asked for what is not kept any more.
     pub resyncs: u64,
     /// Active checks that ran.
@@ -49,6 +51,7 @@ pub(crate) struct Counters {
     pub(crate) renewals: Counter,
     pub(crate) expiries: Counter,
     pub(crate) wakes: Counter,
+    pub(crate) missed: Counter,
     pub(crate) resyncs: Counter,
     pub(crate) check_runs: Counter,
     pub(crate) check_delays: Counter,

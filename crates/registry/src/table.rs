@@ -59,7 +59,7 @@ const SERVICE: &str = "service";
 const INSTANCE_AT: &str = "instance_at";
 const SERVICE_AT: &str = "service_at";
 /// So many rows are read at once, so that a start needs no more memory than what it loads.
-const PAGE: i64 = 4_096;
+const PAGE: i64 = 1_024;
 /// The index is written down so far ahead: it is a promise never to start below.
 pub(crate) const AHEAD: u64 = 1_000_000_000;
 
@@ -143,23 +143,50 @@ pub(crate) async fn load(store: &Store, state: &mut State, now: impl Fn() -> Now
         let restored = state.restore_node(saved, now());
         restored.map_err(|error| unreadable("registry_nodes", &name, &chain(&error)))?;
     }
-    let mut after: i64 = 0;
-    loop {
-        // A page is one row: a row for each instance would be handed from thread to thread a hundred thousand times.
-        let sql = "SELECT max(place), '[' || group_concat(body, ',') || ']' FROM (
-                     SELECT rowid AS place, body FROM registry_instances WHERE rowid > $1 ORDER BY rowid LIMIT $2)";
-        let (last, text): (Option<i64>, Option<String>) = store.fetch_one(sql, params![after, PAGE]).await?;
-        let (Some(last), Some(text)) = (last, text) else { return Ok(()) };
-        let Ok(page) = serde_json::from_str::<Vec<SavedInstance>>(&text) else {
-            return find_unreadable(store).await;
-        };
-        after = last;
-        for saved in page {
+    state.begin_load();
+    let mut page = read_page(store.clone(), 0).await?;
+    while let Page::Some { last, instances } = page {
+        // The next one is read and parsed meanwhile.
+        let next = tokio::spawn(read_page(store.clone(), last));
+        for saved in instances {
             let id = saved.registration.id.clone();
             let restored = state.restore(saved, now());
             restored.map_err(|error| unreadable("registry_instances", id.as_str(), &chain(&error)))?;
         }
+        page = next
+            .await
+            .map_err(|error| Error::new(codes::INTERNAL, "a page was not read").because(error))??;
     }
+    state.end_load(now());
+    match page {
+        Page::Unreadable => find_unreadable(store).await,
+        Page::Some { .. } | Page::None => Ok(()),
+    }
+}
+
+/// Some instances.
+enum Page {
+    Some {
+        last: i64,
+        instances: Vec<SavedInstance>,
+    },
+    /// There are no more.
+    None,
+    /// One of them cannot be read.
+    Unreadable,
+}
+
+/// Those behind a place.
+async fn read_page(store: Store, after: i64) -> Core<Page> {
+    // A page is one row: a row for each instance would be handed from thread to thread a hundred thousand times.
+    let sql = "SELECT max(place), '[' || group_concat(body, ',') || ']' FROM (
+                 SELECT rowid AS place, body FROM registry_instances WHERE rowid > $1 ORDER BY rowid LIMIT $2)";
+    let (last, text): (Option<i64>, Option<String>) = store.fetch_one(sql, params![after, PAGE]).await?;
+    let (Some(last), Some(text)) = (last, text) else { return Ok(Page::None) };
+    Ok(match serde_json::from_str(&text) {
+        Ok(instances) => Page::Some { last, instances },
+        Err(_) => Page::Unreadable,
+    })
 }
 
 /// Says which instance it is that cannot be read.

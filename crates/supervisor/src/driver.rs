@@ -173,7 +173,8 @@ impl Driver {
         let shared = &self.shared;
         self.process.renew_port(&shared.ports).map_err(|error| format!("no port for it: {error}"))?;
         let cannot = |error| format!("cannot be started: {error}");
-        let command = self.process.command(&shared.options.launcher).map_err(cannot)?;
+        let (launcher, files) = (&shared.options.launcher, shared.options.open_files);
+        let command = self.process.command(launcher, files).map_err(cannot)?;
         let child = shared.spawner.spawn(command).await.map_err(cannot)?;
         let sink = Sink {
             index: self.index,

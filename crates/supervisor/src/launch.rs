@@ -10,7 +10,9 @@ use std::os::unix::process::CommandExt;
 use std::process::{Command, Stdio};
 
 use command_fds::{CommandFdExt, FdMapping};
-use rustix::process::{Signal, getpid, getppid, set_parent_process_death_signal};
+use rustix::process::{
+    Resource, Rlimit, Signal, getpid, getppid, getrlimit, set_parent_process_death_signal, setrlimit,
+};
 use trellis_core::model::SocketMode;
 
 use crate::sockets;
@@ -19,6 +21,9 @@ use crate::sockets;
 const LISTEN_FD: i32 = 3;
 /// Descriptors from here on are for the child only if it was given them.
 const FIRST_OTHER_FD: i32 = 3;
+
+/// Instead of a limit of open files.
+const AS_IT_IS: &str = "-";
 
 /// Becomes the module. Returns only the error that kept it from that; end with an exit code of failure then.
 /// `args` are those behind the launcher's own (`Options::launcher`).
@@ -33,8 +38,9 @@ pub fn run(args: impl Iterator<Item = OsString>) -> io::Error {
 }
 
 /// The arguments of a launcher that is started by this process, up to the module's own.
-pub(crate) fn arguments(socket: SocketMode) -> [OsString; 2] {
-    [std::process::id().to_string().into(), word(socket).into()]
+pub(crate) fn arguments(socket: SocketMode, files: Option<u64>) -> [OsString; 3] {
+    let files = files.map_or_else(|| AS_IT_IS.into(), |files| files.to_string());
+    [std::process::id().to_string().into(), word(socket).into(), files.into()]
 }
 
 fn word(socket: SocketMode) -> &'static str {
@@ -48,13 +54,24 @@ fn prepare(mut args: impl Iterator<Item = OsString>) -> io::Result<Command> {
     let usage = || io::Error::new(io::ErrorKind::InvalidInput, "this command is for trellis itself");
     let supervisor = args.next().ok_or_else(usage)?;
     let mode = args.next().ok_or_else(usage)?;
+    let files = args.next().ok_or_else(usage)?;
     let program = args.next().ok_or_else(usage)?;
     let socket = [SocketMode::Port, SocketMode::Inherit]
         .into_iter()
         .find(|socket| mode == word(*socket))
         .ok_or_else(usage)?;
 
+    let files = match files.to_str() {
+        Some(AS_IT_IS) => None,
+        text => Some(text.and_then(|text| text.parse::<u64>().ok()).ok_or_else(usage)?),
+    };
+
     die_with(&supervisor)?;
+    if let Some(files) = files {
+        let limit = getrlimit(Resource::Nofile);
+        let most = limit.maximum.map_or(files, |maximum| files.min(maximum));
+        setrlimit(Resource::Nofile, Rlimit { current: Some(most), ..limit })?;
+    }
     // What `trellis` itself was given without asking (by make, a shell, a test runner) is not for its modules.
     close_fds::set_fds_cloexec(FIRST_OTHER_FD, &[]);
 
@@ -90,7 +107,16 @@ mod tests {
 
     #[test]
     fn anything_but_a_supervisors_arguments_is_refused() {
-        for args in [&[][..], &["1"], &["1", "port"], &["1", "socket", "/bin/true"], &["x", "port"]] {
+        let odd: [&[&str]; 7] = [
+            &[],
+            &["1"],
+            &["1", "port"],
+            &["1", "port", "-"],
+            &["1", "socket", "-", "/bin/true"],
+            &["1", "port", "many", "/bin/true"],
+            &["x", "port"],
+        ];
+        for args in odd {
             let error = run(args.iter().map(OsString::from));
             assert_eq!(error.kind(), io::ErrorKind::InvalidInput, "{args:?}");
         }

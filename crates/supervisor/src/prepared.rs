@@ -59,8 +59,8 @@ impl Prepared {
         Ok(())
     }
 
-    /// The command that starts it by way of `launcher`.
-    pub(crate) fn command(&self, launcher: &[OsString]) -> io::Result<Command> {
+    /// The command that starts it by way of `launcher`, with that many open files at most.
+    pub(crate) fn command(&self, launcher: &[OsString], files: Option<u64>) -> io::Result<Command> {
         let Self { spec, port, listener, .. } = self;
         let (program, args) = launcher.split_first().ok_or(io::ErrorKind::InvalidInput)?;
         let more = spec.more_sockets.iter().map(|listener| listener.as_fd());
@@ -71,7 +71,8 @@ impl Prepared {
             (SocketMode::Inherit, sockets::hand_over(&inherited)?.into())
         };
         let mut command = Command::new(program);
-        command.args(args).args(launch::arguments(mode)).args(&spec.command).current_dir(&spec.directory);
+        command.args(args).args(launch::arguments(mode, files)).args(&spec.command);
+        command.current_dir(&spec.directory);
         command.envs(&spec.env).env("PORT", port.to_string());
         for name in NOT_INHERITED {
             command.env_remove(name);

@@ -17,6 +17,9 @@ pub struct Options {
     pub launcher: Vec<OsString>,
     /// Program and arguments that lead to [`guardian::run`](crate::guardian::run).
     pub guardian: Vec<OsString>,
+    /// How many files a child may have open at once (its soft limit, which it may raise); as many as this process may if
+    /// absent. Programs walk through all numbers up to it, or cannot use high ones, so it is for them to want more.
+    pub open_files: Option<u64>,
     /// Longest line of output that is passed on whole; a longer one comes in pieces. In bytes, at least 64.
     pub max_line_bytes: usize,
 }
@@ -57,9 +60,9 @@ pub struct ProcessSpec {
 }
 
 impl Options {
-    /// Options with the default for all that has one: lines of up to 16 KiB.
+    /// Options with the default for all that has one: lines of up to 16 KiB, the limit of open files as it is.
     pub fn new(launcher: Vec<OsString>, guardian: Vec<OsString>) -> Self {
-        Self { launcher, guardian, max_line_bytes: 16 << 10 }
+        Self { launcher, guardian, open_files: None, max_line_bytes: 16 << 10 }
     }
 }
 

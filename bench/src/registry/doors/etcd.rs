@@ -5,6 +5,7 @@
 use std::net::SocketAddr;
 
 use anyhow::{Context, Result, ensure};
+use prost::Message as _;
 use tokio::sync::mpsc;
 use tonic::transport::{Channel, Endpoint};
 use tonic::{Request, Streaming};
@@ -12,7 +13,6 @@ use tonic::{Request, Streaming};
 use super::super::act::{Act, COPIES, Instance, Key, LEASE_SECONDS, PORT, Service};
 use proto::kv_client::KvClient;
 use proto::lease_client::LeaseClient;
-use proto::watch_client::WatchClient;
 use proto::watch_request::RequestUnion;
 use proto::{
     LeaseGrantRequest, LeaseKeepAliveRequest, LeaseKeepAliveResponse, PutRequest, RangeRequest,
@@ -26,7 +26,6 @@ mod proto {
 
 /// One client: a connection of its own, one call after the other.
 pub(in super::super) struct Etcd {
-    channel: Channel,
     kv: KvClient<Channel>,
     lease: LeaseClient<Channel>,
     /// Heartbeats are messages of one stream, which is opened with the first.
@@ -37,8 +36,8 @@ impl Etcd {
     pub(in super::super) async fn connect(address: SocketAddr) -> Result<Self> {
         let endpoint = Endpoint::from_shared(format!("http://{address}"))?.tcp_nodelay(true);
         let channel = endpoint.connect().await.context("cannot connect to etcd")?;
-        let (kv, lease) = (KvClient::new(channel.clone()), LeaseClient::new(channel.clone()));
-        Ok(Self { channel, kv, lease, beats: None })
+        let (kv, lease) = (KvClient::new(channel.clone()), LeaseClient::new(channel));
+        Ok(Self { kv, lease, beats: None })
     }
 
     pub(in super::super) async fn call(&mut self, act: Act) -> Result<()> {
@@ -88,39 +87,24 @@ impl Etcd {
         requests.send(LeaseKeepAliveRequest { id }).await?;
         heard(answers, id).await
     }
-
-    /// A stream of what happens to a service from now on. Many share a connection.
-    pub(in super::super) async fn watch(&self, service: Service) -> Result<Watching> {
-        let (key, range_end) = all_of(service);
-        let create = WatchCreateRequest { key, range_end };
-        let (requests, receiver) = mpsc::channel(1);
-        requests.send(WatchRequest { request_union: Some(RequestUnion::CreateRequest(create)) }).await?;
-        let mut client = WatchClient::new(self.channel.clone());
-        let mut answers = client.watch(stream(receiver)).await?.into_inner();
-        let first = answers.message().await?.context("etcd ended the watch")?;
-        ensure!(first.created, "etcd did not begin the watch");
-        Ok(Watching { _requests: requests, answers })
-    }
 }
 
-/// A watch that has begun.
-pub(in super::super) struct Watching {
-    // Its end would end the stream.
-    _requests: mpsc::Sender<WatchRequest>,
-    answers: Streaming<WatchResponse>,
+/// The method that answers with a stream of what happens.
+pub(in super::super) const WATCH: &str = "/etcdserverpb.Watch/Watch";
+
+/// The message that asks it for what happens to a service from now on.
+pub(in super::super) fn watch(service: Service) -> Vec<u8> {
+    let (key, range_end) = all_of(service);
+    let create = WatchCreateRequest { key, range_end };
+    WatchRequest { request_union: Some(RequestUnion::CreateRequest(create)) }.encode_to_vec()
 }
 
-impl Watching {
-    /// The next change; the new value is in it.
-    pub(in super::super) async fn next(&mut self) -> Result<()> {
-        loop {
-            let answer = self.answers.message().await?.context("etcd ended the watch")?;
-            ensure!(!answer.canceled, "etcd cancelled the watch");
-            if answer.events.iter().any(|event| event.kv.is_some()) {
-                return Ok(());
-            }
-        }
-    }
+/// Whether a message of that stream says that it has begun, or what has changed.
+pub(in super::super) fn judge_watch(message: &[u8]) -> Result<()> {
+    let answer = WatchResponse::decode(message).context("no answer to a watch")?;
+    ensure!(!answer.canceled, "etcd cancelled the watch");
+    ensure!(answer.created || answer.events.iter().any(|event| event.kv.is_some()), "nothing has happened");
+    Ok(())
 }
 
 async fn heard(answers: &mut Streaming<LeaseKeepAliveResponse>, id: i64) -> Result<()> {

@@ -17,7 +17,7 @@ use crate::connection::Answer;
 
 pub(super) use consul::{Consul, stored};
 pub(super) use dns::Dns;
-pub(super) use etcd::{Etcd, Watching};
+pub(super) use etcd::{Etcd, WATCH, judge_watch, watch};
 pub(super) use eureka::Eureka;
 pub(super) use nacos::{Nacos, listen, value};
 pub(super) use trellis::{Trellis, endpoints, poll, raw};

@@ -16,9 +16,10 @@ use tokio::sync::{mpsc, watch};
 use tokio::task::JoinSet;
 
 use super::super::act::Service;
-use super::super::doors::{self, Etcd, Watching};
+use super::super::doors;
 use super::super::servers::Peer;
-use super::{WATCHED, WATCHED_KEY};
+use super::streams::{Speech, Streams};
+use super::{Told, WATCHED, WATCHED_KEY};
 use crate::client::Client;
 use crate::connection::Connection;
 
@@ -36,14 +37,13 @@ pub(super) enum Way {
     Poll,
     /// Ours: the same over HTTP/2, a hundred to a connection.
     Poll2,
-    /// etcd: a stream for each, a hundred to a connection.
+    /// Ours: a stream of events for each, a hundred to a connection.
+    Events,
+    /// etcd: a gRPC stream for each, a hundred to a connection.
     Stream,
     /// r-nacos: long polls of a configuration key, each over a connection of its own.
     Config,
 }
-
-/// When a watcher had heard of a change.
-pub(super) struct Told(pub(super) Instant);
 
 /// What is known of what is watched, so that a watcher can say so when it asks again.
 pub(super) type Version = Arc<str>;
@@ -56,7 +56,7 @@ struct Known {
 impl Way {
     pub(super) fn of(peer: Peer) -> &'static [Self] {
         match peer {
-            Peer::Ours => &[Self::Poll, Self::Poll2],
+            Peer::Ours => &[Self::Events, Self::Poll2, Self::Poll],
             Peer::Etcd => &[Self::Stream],
             // Its pushes of services over gRPC wait for a tick of half a second; those over UDP are switched off.
             Peer::Rnacos => &[Self::Config],
@@ -67,6 +67,7 @@ impl Way {
         match self {
             Self::Poll => "service, long poll",
             Self::Poll2 => "service, long poll over HTTP/2",
+            Self::Events => "service, events over HTTP/2",
             Self::Stream => "prefix, gRPC stream",
             Self::Config => "configuration key, long poll",
         }
@@ -80,7 +81,7 @@ impl Way {
                 let known: Known = client.get(&doors::endpoints(WATCHED, None)).await?.1;
                 Ok(known.revision.to_string().into())
             }
-            Self::Stream => Ok("".into()),
+            Self::Events | Self::Stream => Ok("".into()),
             Self::Config => {
                 let path = doors::value(WATCHED_KEY);
                 let answer = client.send(Method::GET, &path, &[], Bytes::new()).await?;
@@ -120,15 +121,28 @@ pub(super) async fn start(
             }
             Ok(connections)
         }
-        Way::Stream => {
+        Way::Events | Way::Stream => {
+            let speech = if way == Way::Stream { Speech::Messages } else { Speech::Events };
             let connections = count.div_ceil(SHARED);
+            let (began, mut all) = mpsc::channel(connections);
             for number in 0..connections {
-                let etcd = Etcd::connect(address).await?;
-                for _ in number * SHARED..count.min((number + 1) * SHARED) {
-                    let watching = etcd.watch(WATCHED).await?;
-                    tasks.spawn(follow(watching, told.clone()));
-                }
+                let watchers = SHARED.min(count - number * SHARED);
+                let stream = connect(address, number).await?;
+                let streams = Streams::new(stream, speech, watchers, told.clone(), began.clone());
+                tasks.spawn(streams.follow(address));
             }
+            drop(began);
+            let all = async {
+                for _ in 0..connections {
+                    tokio::select! {
+                        began = all.recv() => began.context("a watch ended before it began")?,
+                        ended = tasks.join_next() => ended.context("nobody watches")?.context("a watcher failed")??,
+                    }
+                }
+                anyhow::Ok(())
+            };
+            let begun = tokio::time::timeout(LIMIT, all).await;
+            begun.with_context(|| format!("not all watch after {LIMIT:?}"))??;
             Ok(connections)
         }
     }
@@ -168,7 +182,8 @@ async fn poll(
         if !news {
             continue;
         }
-        if told.send(Told(at)).await.is_err() || ask.changed().await.is_err() {
+        let told_of = Told { at, watchers: 1, news: answer.body.into() };
+        if told.send(told_of).await.is_err() || ask.changed().await.is_err() {
             return Ok(());
         }
     }
@@ -192,16 +207,7 @@ async fn poll2(
         if !is_news(&body, &known)? {
             continue;
         }
-        if told.send(Told(at)).await.is_err() || ask.changed().await.is_err() {
-            return Ok(());
-        }
-    }
-}
-
-async fn follow(mut watching: Watching, told: mpsc::Sender<Told>) -> Result<()> {
-    loop {
-        watching.next().await?;
-        if told.send(Told(Instant::now())).await.is_err() {
+        if told.send(Told { at, watchers: 1, news: body }).await.is_err() || ask.changed().await.is_err() {
             return Ok(());
         }
     }

@@ -97,6 +97,9 @@ pub struct Admin {
     /// Address of the admin API.
     #[schemars(with = "String")]
     pub listen: SocketAddr,
+    /// Most connections at once; more wait to be accepted.
+    #[schemars(range(min = 1))]
+    pub max_connections: u32,
 }
 
 /// `[registry]`
@@ -158,7 +161,7 @@ impl Default for App {
 
 impl Default for Admin {
     fn default() -> Self {
-        Self { listen: SocketAddr::from(([127, 0, 0, 1], 7700)) }
+        Self { listen: SocketAddr::from(([127, 0, 0, 1], 7700)), max_connections: 12_000 }
     }
 }
 

@@ -6,12 +6,14 @@ use std::pin::pin;
 use std::sync::Arc;
 
 use futures_util::FutureExt;
+use rustix::io::Errno;
 use tokio::net::{TcpListener, TcpStream};
 use tokio::sync::{OwnedSemaphorePermit, Semaphore};
+use tokio::time::Instant;
 use tracing::{debug, warn};
 
-use super::ACCEPT_PAUSE;
 use super::turns::Turn;
+use super::{ACCEPT_PAUSE, QUIET};
 
 /// A new connection; its slot is free again when this is dropped.
 pub(crate) struct Accepted {
@@ -29,6 +31,7 @@ pub(crate) async fn until(
     take: &mut impl FnMut(Accepted),
 ) {
     let mut stop = pin!(stop);
+    let mut last_failure = None;
     loop {
         let accepted = tokio::select! {
             biased;
@@ -41,11 +44,23 @@ pub(crate) async fn until(
         match accepted {
             Ok(accepted) => take(accepted),
             Err(error) => {
-                warn!(%error, "cannot accept a connection");
+                // Once for as long as it lasts, however often it is tried meanwhile.
+                let lasts = last_failure.replace(Instant::now()).is_some_and(|at| at.elapsed() < QUIET);
+                if !lasts {
+                    warn!(%error, help = help(&error), "cannot accept a connection; those that come wait");
+                }
                 tokio::time::sleep(ACCEPT_PAUSE).await;
             }
         }
     }
+}
+
+fn help(error: &std::io::Error) -> Option<&'static str> {
+    let errno = Errno::from_io_error(error)?;
+    (errno == Errno::MFILE).then_some(
+        "this process has as many files open as it may: raise the limit (ulimit -Hn, LimitNOFILE of systemd), or \
+         lower max_connections",
+    )
 }
 
 /// Hands over what is left in the listener's queue.

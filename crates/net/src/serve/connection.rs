@@ -1,18 +1,13 @@
 //! One connection, from its first byte to its last.
 
-use std::future::{Future, poll_fn, ready};
-use std::pin::{Pin, pin};
+use std::future::{Future, poll_fn};
+use std::pin::pin;
 use std::sync::Arc;
-use std::task::{Context, Poll};
+use std::task::Poll;
 use std::time::Duration;
 
-use futures_util::FutureExt as _;
-use futures_util::future::Either;
-use http::Request;
-use hyper::body::Incoming;
-use hyper::server::conn::{http1, http2};
-use hyper::service::service_fn;
-use hyper_util::rt::{TokioExecutor, TokioIo, TokioTimer};
+use hyper::server::conn::http1;
+use hyper_util::rt::TokioTimer;
 use tokio::io::{AsyncRead, AsyncReadExt, AsyncWrite};
 use tokio::net::TcpStream;
 use tokio::time::timeout;
@@ -21,16 +16,16 @@ use tracing::debug;
 use super::accept::Accepted;
 use super::drain::{Drain, Place, Wanted};
 use super::http1::Http1;
-use super::{Client, Handler, ServeOptions, Server};
+use super::{Client, Handler, ServeOptions, Server, http2};
 use crate::BoxError;
-use crate::guard::{Framed, Patience, malformed};
+use crate::guard::Patience;
 use crate::prefixed::{Prefix, Prefixed};
 use crate::tls::{ALPN_H2, ServerTls};
 
 /// What a connection needs of the settings, made once.
 pub(super) struct Builders {
     pub(super) http1: http1::Builder,
-    http2: http2::Builder<TokioExecutor>,
+    http2: http2::Builder,
     pub(super) max_head: usize,
     pub(super) patience: Patience,
     pub(super) linger: Duration,
@@ -40,12 +35,6 @@ pub(super) struct Builders {
 
 /// What an HTTP/2 client begins with (RFC 9113, section 3.4).
 const PREFACE: &[u8; Prefix::LENGTH] = b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n";
-/// Streams that a client may reset before they were looked at; more end the connection (CVE-2023-44487).
-const MAX_PENDING_RESETS: usize = 32;
-/// A client that does not answer a ping for this long has gone.
-const PING_TIMEOUT: Duration = Duration::from_secs(20);
-/// Answers wait in memory for a slow client up to this size, for each stream.
-const MAX_SEND_BUFFER: usize = 256 << 10;
 
 impl Builders {
     pub(super) fn new(options: &ServeOptions) -> Self {
@@ -56,21 +45,10 @@ impl Builders {
             .timer(TokioTimer::new())
             .header_read_timeout(options.idle_timeout)
             .max_buf_size(max_head as usize);
-        let mut http2 = http2::Builder::new(TokioExecutor::new());
-        http2
-            .timer(TokioTimer::new())
-            .max_header_list_size(max_head)
-            .max_concurrent_streams(options.max_streams)
-            .max_pending_accept_reset_streams(MAX_PENDING_RESETS)
-            .max_send_buf_size(MAX_SEND_BUFFER)
-            .initial_connection_window_size(1 << 20)
-            .keep_alive_interval(options.idle_timeout)
-            .keep_alive_timeout(PING_TIMEOUT)
-            .enable_connect_protocol();
         let patience = Patience { head: options.header_timeout, body: options.stall_timeout };
         Self {
             http1,
-            http2,
+            http2: http2::builder(options, max_head),
             max_head: max_head as usize,
             patience,
             linger: options.linger,
@@ -177,52 +155,16 @@ impl<H: Handler> Connection<'_, H> {
         S: AsyncRead + AsyncWrite + Unpin + Send + 'static,
     {
         let Self { handler, builders, client, place } = self;
-        let service = service_fn(move |request: Request<Incoming>| {
-            match malformed::check(&request) {
-                Ok(()) => Either::Left(handler.handle(request, Arc::clone(&client)).map(Ok)),
-                Err(malformed) => {
-                    debug!(error = %malformed, "an HTTP/2 request is reset");
-                    // RFC 9113, section 8.1.1: a stream error, which hyper makes of this.
-                    Either::Right(ready(Err(h2::Error::from(h2::Reason::PROTOCOL_ERROR))))
-                }
-            }
-        });
-        let connection = builders.http2.serve_connection(TokioIo::new(Framed::new(stream)), service);
-        // Apart, so that what waits for years has no room for what it might have been instead.
-        run(Box::pin(connection), place, |connection, _| {
-            connection.graceful_shutdown();
-            true
-        })
-        .await
+        http2::serve(stream, &builders.http2, handler, client, place).await
     }
-}
-
-/// Runs a connection to its end, which comes earlier when we stop: then `finish` is called until it says that it has
-/// told the connection.
-async fn run<C>(
-    mut connection: Pin<Box<C>>,
-    mut place: Place,
-    mut finish: impl FnMut(Pin<&mut C>, &mut Context<'_>) -> bool,
-) -> Result<(), BoxError>
-where
-    C: Future<Output = Result<(), hyper::Error>>,
-{
-    let mut told = false;
-    poll_fn(|cx| {
-        match place.wanted(cx) {
-            Wanted::GoOn => {}
-            Wanted::Abandon => return Poll::Ready(Ok(())),
-            Wanted::Finish if told => {}
-            Wanted::Finish => told = finish(connection.as_mut(), cx),
-        }
-        connection.as_mut().poll(cx).map_err(BoxError::from)
-    })
-    .await
 }
 
 #[cfg(test)]
 mod tests {
-    use http::Response;
+    use std::future::ready;
+
+    use http::{Request, Response};
+    use hyper::body::Incoming;
     use tokio::net::TcpListener;
     use tokio::sync::Semaphore;
 

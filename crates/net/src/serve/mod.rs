@@ -4,8 +4,10 @@ mod accept;
 mod activity;
 mod client;
 mod connection;
+mod corked;
 mod drain;
 mod http1;
+mod http2;
 mod modules;
 mod raw;
 mod turns;
@@ -55,6 +57,8 @@ pub struct ServeOptions {
     pub max_connections: u32,
     /// Most requests at once on one HTTP/2 connection.
     pub max_streams: u32,
+    /// Answers wait in memory for a slow client up to this size, for each HTTP/2 stream, in bytes.
+    pub max_send_buffer: usize,
     /// How long a quiet connection may still bring a request once the shutdown is triggered; it is the last one.
     pub linger: Duration,
     /// Longest wait for running requests once the shutdown is triggered.
@@ -87,6 +91,8 @@ pub struct Server<H> {
 
 /// How long to leave a listener alone that has no descriptors left.
 const ACCEPT_PAUSE: Duration = Duration::from_millis(50);
+/// A failure that comes again within this time is the same that was told of.
+const QUIET: Duration = Duration::from_secs(10);
 
 impl<H> Server<H> {
     /// A server that answers with `handler`.
@@ -154,6 +160,7 @@ impl Default for ServeOptions {
             read_on: ReadOn::default(),
             max_connections: 20_000,
             max_streams: 256,
+            max_send_buffer: 256 << 10,
             linger: Duration::from_millis(500),
             drain: Duration::from_secs(15),
         }

@@ -1,6 +1,8 @@
 //! Strict reading of what clients send: every refusal names the place and says what is right.
 
+use std::convert::Infallible;
 use std::fmt::{self, Display};
+use std::hash::{DefaultHasher, Hash as _, Hasher as _};
 use std::str::FromStr;
 
 use axum::extract::{FromRequest, FromRequestParts, Path, Request};
@@ -10,8 +12,8 @@ use serde::Deserializer;
 use serde::de::{self, DeserializeOwned, Unexpected, Visitor};
 use serde_json::error::Category;
 use trellis_core::{Error, InstanceId, ServiceName, codes};
-use trellis_net::body;
 use trellis_net::refusal::{Refusal, pointer};
+use trellis_net::{PeerAddr, body};
 
 use super::MAX_BODY;
 use crate::error::{Error as Refused, Fault};
@@ -24,6 +26,9 @@ pub(super) struct Id(pub(super) InstanceId);
 
 /// The query, with no parameter that is not known.
 pub(super) struct Query<T>(pub(super) T);
+
+/// A number that all requests of one connection have, and hardly any other.
+pub(super) struct Asker(pub(super) u64);
 
 /// A JSON body.
 pub(super) struct Json<T>(pub(super) T);
@@ -64,6 +69,19 @@ impl<T: DeserializeOwned, S: Send + Sync> FromRequestParts<S> for Query<T> {
             Error::new(codes::INVALID_PARAMETER, refused.body_text())
         };
         query.map(|axum::extract::Query(value)| Self(value)).map_err(|refused| invalid(refused).into())
+    }
+}
+
+impl<S: Send + Sync> FromRequestParts<S> for Asker {
+    type Rejection = Infallible;
+
+    async fn from_request_parts(parts: &mut Parts, _: &S) -> Result<Self, Infallible> {
+        let peer = parts.extensions.get::<PeerAddr>();
+        Ok(Self(peer.map_or(0, |PeerAddr(address)| {
+            let mut hasher = DefaultHasher::new();
+            address.hash(&mut hasher);
+            hasher.finish()
+        })))
     }
 }
 

@@ -1,5 +1,6 @@
 //! The native HTTP door: JSON in and out, problem+json for what is refused. It translates and holds no rule.
 
+mod endpoints;
 mod input;
 mod instances;
 pub(crate) mod schema;
@@ -23,7 +24,8 @@ pub fn router(handle: Handle) -> Router {
     Router::new()
         .route("/v1/services", get(services::list))
         .route("/v1/services/{name}", get(services::show))
-        .route("/v1/services/{name}/endpoints", get(services::endpoints))
+        .route("/v1/services/{name}/endpoints", get(endpoints::one))
+        .route("/v1/endpoints", get(endpoints::many))
         .route("/v1/services/{name}/override", put(services::set_override).delete(services::clear_override))
         .route("/v1/instances/{id}", put(instances::register).get(instances::show).delete(instances::remove))
         .route("/v1/instances/{id}/renew", post(instances::renew))
@@ -44,7 +46,8 @@ pub fn openapi() -> OpenApi {
     paths(
         services::list,
         services::show,
-        services::endpoints,
+        endpoints::one,
+        endpoints::many,
         services::set_override,
         services::clear_override,
         services::overrides,

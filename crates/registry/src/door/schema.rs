@@ -67,6 +67,18 @@ pub(crate) struct EndpointSet {
     endpoints: Vec<Endpoint>,
 }
 
+/// All endpoints that may take traffic for one of several services.
+#[derive(ToSchema)]
+#[expect(dead_code, reason = "read by the derive only")]
+pub(crate) struct ServiceEndpoints {
+    /// The service.
+    service: String,
+    /// Another number for each set of this service; 0 means nothing is known.
+    revision: u64,
+    /// In the order of their ids.
+    endpoints: Vec<Endpoint>,
+}
+
 /// Whom an override is about.
 #[derive(ToSchema)]
 #[expect(dead_code, reason = "read by the derive only")]
@@ -139,7 +151,10 @@ mod tests {
             serde_json::from_value(json!({"id": "a-1", "authority": "h:1", "weight": 1, "zone": "z"}))
                 .unwrap();
         assert_alike("Endpoint", &endpoint);
-        assert_alike("EndpointSet", &trellis_core::EndpointSet::default());
+        let set = trellis_core::EndpointSet::default();
+        assert_alike("EndpointSet", &set);
+        let service = &"a".parse().unwrap();
+        assert_alike("ServiceEndpoints", &crate::broadcast::ServiceEndpoints { service, set: &set });
         let target = view::Target::Service("a".parse().unwrap());
         assert_alike(
             "OverrideView",

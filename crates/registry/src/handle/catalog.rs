@@ -112,6 +112,7 @@ impl Handle {
             renewals: counters.renewals.get(),
             expiries: counters.expiries.get(),
             wakes: counters.wakes.get(),
+            missed: counters.missed.get(),
             resyncs: counters.resyncs.get(),
             check_runs: counters.check_runs.get(),
             check_delays: counters.check_delays.get(),

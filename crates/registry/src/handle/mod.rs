@@ -1,18 +1,21 @@
 //! What others do with the registry.
 
 mod catalog;
+mod endpoints;
 pub(crate) mod members;
+mod streams;
 mod watch;
 mod write;
 
 use std::collections::BTreeSet;
 use std::sync::Arc;
-use std::time::Duration;
 
 use tokio::sync::{mpsc, oneshot, watch as channel};
 use tracing::error;
 use trellis_core::{Discovery, EndpointSet, EndpointWatch, InstanceId, ServiceInstance, ServiceName, Status};
 use trellis_storage::members::Handle as Members;
+
+pub(crate) use streams::Mark;
 
 use crate::error::{Error, Result};
 use crate::model::names::ServiceKey;
@@ -157,33 +160,6 @@ impl Handle {
         self.shared.endpoints(service)
     }
 
-    /// The endpoints of a service as soon as their revision is another than `known`, or when `wait` has passed. A wait
-    /// is at most [`Options::max_wait`], and up to a sixteenth shorter than asked, so that those who asked together do
-    /// not come back together.
-    pub async fn endpoints_after(
-        &self,
-        service: &ServiceName,
-        known: u64,
-        wait: Duration,
-    ) -> Result<Arc<EndpointSet>> {
-        let current = self.endpoints(service);
-        if current.revision != known || wait.is_zero() {
-            return Ok(current);
-        }
-        // Those who wait already get what there is; whoever comes back with that would do nothing but ask.
-        if self.shared.closing.is_triggered() {
-            return Err(Error::Stopping);
-        }
-        let _place = self.place()?;
-        let mut watch = self.shared.watch(service)?;
-        tokio::select! {
-            _ = watch.wait_for(|set| set.revision != known) => {}
-            () = self.shared.closing.triggered() => {}
-            () = tokio::time::sleep(shorten(wait.min(self.shared.options.max_wait), fastrand::f64())) => {}
-        }
-        Ok(watch.borrow().clone())
-    }
-
     /// How many requests wait for a change.
     pub fn waiting(&self) -> usize {
         self.shared.options.max_waiters.saturating_sub(self.shared.waiters.available_permits())
@@ -224,23 +200,5 @@ impl Discovery for Handle {
             error!(%service, error = %refused, "cannot be watched: it will seem to have no instance");
             channel::channel(Arc::default()).1
         })
-    }
-}
-
-/// Takes off up to a sixteenth; `random` is between 0 and 1.
-fn shorten(wait: Duration, random: f64) -> Duration {
-    wait.mul_f64(1.0 - random.clamp(0.0, 1.0) / 16.0)
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn a_wait_is_a_little_shorter_and_never_longer() {
-        let wait = Duration::from_secs(16);
-        assert_eq!(shorten(wait, 0.0), wait);
-        assert_eq!(shorten(wait, 1.0), Duration::from_secs(15));
-        assert_eq!(shorten(Duration::ZERO, 1.0), Duration::ZERO);
     }
 }

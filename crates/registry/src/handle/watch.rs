@@ -4,7 +4,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use bytes::Bytes;
-use tokio::sync::{SemaphorePermit, watch};
+use tokio::sync::{OwnedSemaphorePermit, SemaphorePermit, TryAcquireError, watch};
 use trellis_net::Cached;
 
 use super::Handle;
@@ -58,10 +58,17 @@ impl Handle {
 
     /// Room for one more who waits.
     pub(super) fn place(&self) -> Result<SemaphorePermit<'_>> {
-        self.shared.waiters.try_acquire().map_err(|_| {
-            self.shared.counters.refused.add(1);
-            Error::TooManyWaiters(self.shared.options.max_waiters)
-        })
+        self.shared.waiters.try_acquire().map_err(|full| self.too_many(full))
+    }
+
+    /// The same for one who waits on and on.
+    pub(super) fn owned_place(&self) -> Result<OwnedSemaphorePermit> {
+        self.shared.waiters.clone().try_acquire_owned().map_err(|full| self.too_many(full))
+    }
+
+    fn too_many(&self, _: TryAcquireError) -> Error {
+        self.shared.counters.refused.add(1);
+        Error::TooManyWaiters(self.shared.options.max_waiters)
     }
 
     /// A live index of a topic: `borrow()` is the current one, `changed()` wakes on the next. For pushing doors; the

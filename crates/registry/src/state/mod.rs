@@ -96,6 +96,8 @@ pub(crate) struct State {
     by_status: [u64; 3],
     /// The last changes of instances.
     log: VecDeque<Change>,
+    /// Of what is taken in there is no log.
+    loads: bool,
     /// The log has every change after this index.
     log_from: u64,
     /// When the last change before that may have been, in Unix milliseconds.
@@ -140,6 +142,7 @@ impl State {
             nodes_snapshot: None,
             by_status: [index; 3],
             log: VecDeque::new(),
+            loads: false,
             log_from: index,
             log_from_ms: now.unix_ms,
             intern: Intern::default(),
@@ -231,6 +234,9 @@ impl State {
 
     /// Puts a change of an instance down for those who follow them.
     fn note(&mut self, kind: ChangeKind, slot: u32, now: Now) {
+        if self.loads {
+            return;
+        }
         let index = self.next();
         let Some(record) = self.records.get(slot) else { return };
         let instance = record.view.clone();

@@ -32,6 +32,14 @@ impl State {
         made
     }
 
+    /// The revision of the endpoints of a service, if they are as they were at an index of this run.
+    pub(crate) fn endpoints_known(&self, service: &ServiceKey, at: u64) -> Option<u64> {
+        let revision = self.services.get(service).map_or(0, |entry| entry.revision);
+        // Of one that is not known it is only known when the last such went.
+        let changed = if revision > 0 { revision } else { self.gone };
+        (changed <= at).then_some(revision)
+    }
+
     /// All instances of a service.
     pub(crate) fn snapshot(&mut self, service: &ServiceKey) -> Arc<ServiceSnapshot> {
         let override_status = self.overrides.of_service(service);

@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use trellis_core::InstanceId;
+use trellis_core::{InstanceId, Status};
 
 use super::record::{Phase, Record};
 use super::{Changed, Dirty, Now, State, hash};
@@ -47,16 +47,16 @@ impl State {
     ) -> Changed {
         let mut delta = Changed::default();
         let key = self.key_of(registration);
-        let (slot, is_new) = match self.slot(&key) {
-            Some(slot) => (slot, false),
-            None => (self.enter(key.clone(), registration, now), true),
-        };
         let definition = self.define(registration);
-        let was = self.records.get(slot).map(|record| record.view.definition.clone());
+        let known = self.slot(&key);
+        let is_new = known.is_none();
+        let was = known.and_then(|slot| self.records.get(slot)).map(|record| record.view.definition.clone());
         let same = was.as_ref().is_some_and(|was| **was == definition);
         let stays = was.as_ref().is_some_and(|was| was.service == definition.service);
         let tags = was.is_some_and(|was| was.tags == definition.tags);
-        let before = self.records.get(slot).and_then(Record::endpoint);
+        let before = known.and_then(|slot| self.records.get(slot)).and_then(Record::endpoint);
+        let definition = Arc::new(definition);
+        let slot = known.unwrap_or_else(|| self.enter(&key, definition.clone(), registration.status, now));
         if is_new {
             self.join(slot, &mut delta);
         } else if !same {
@@ -67,11 +67,7 @@ impl State {
                     delta.endpoints.insert(record.view.service());
                 }
                 let next = self.index + 1;
-                let view = Instance {
-                    definition: Arc::new(definition),
-                    modify_index: next,
-                    ..Instance::clone(&record.view)
-                };
+                let view = Instance { definition, modify_index: next, ..Instance::clone(&record.view) };
                 record.view = Arc::new(view);
             }
             self.join(slot, &mut delta);
@@ -104,20 +100,19 @@ impl State {
     }
 
     /// Makes room for a new instance, with nothing of it worked out yet.
-    fn enter(&mut self, key: InstanceKey, registration: &Registration, now: Now) -> u32 {
+    fn enter(&mut self, key: &InstanceKey, definition: Arc<Definition>, said: Status, now: Now) -> u32 {
         let next = self.next();
         let node = self.nodes.get(&key.node).map_or_else(|| key.node.clone(), |node| node.name().clone());
         let key = InstanceKey {
             namespace: self.intern.namespace(&key.namespace),
             node: self.intern.name(&node),
-            id: key.id,
+            id: key.id.clone(),
         };
-        let definition = Arc::new(self.define(registration));
         let endpoint_id = if key.node == self.own { key.id.clone() } else { qualified(&key) };
         let view = Instance {
             definition,
-            status: registration.status,
-            reported: registration.status,
+            status: said,
+            reported: said,
             override_status: None,
             maintenance: None,
             checks: no_checks(),
@@ -131,7 +126,7 @@ impl State {
         };
         let record = Record {
             view: Arc::new(view),
-            said: registration.status,
+            said,
             phase: Phase::Live,
             deadline: None,
             scheduled: None,

@@ -10,7 +10,6 @@ use super::register::with_ids;
 use super::{Now, State};
 use crate::error::Result;
 use crate::model::check::{CheckDefinition, CheckStatus, CheckView};
-use crate::model::instance::Instance;
 use crate::model::names::{CheckOwner, InstanceKey, Name};
 use crate::model::node::{Node, NodeRegistration};
 use crate::policy::judge::Judge;
@@ -146,6 +145,17 @@ impl State {
         (definitions(own), definitions(more))
     }
 
+    /// What comes from now on was there before: nobody is told of it as a change.
+    pub(crate) fn begin_load(&mut self) {
+        self.loads = true;
+    }
+
+    /// Ends [`Self::begin_load`].
+    pub(crate) fn end_load(&mut self, now: Now) {
+        self.loads = false;
+        (self.log_from, self.log_from_ms) = (self.index, now.unix_ms);
+    }
+
     /// Takes an instance back from its row, with a fresh lease and what it last said.
     pub(crate) fn restore(&mut self, saved: SavedInstance, now: Now) -> Result<super::Changed> {
         let SavedInstance { registration, more, maintenance, since_unix_ms, said, expired, checks } = saved;
@@ -155,9 +165,9 @@ impl State {
         let plain =
             more.is_empty() && maintenance.is_none() && said.is_none() && !expired && checks.is_empty();
         if let Some(record) = self.records.get_mut(slot) {
-            let view =
-                Instance { registered_unix_ms: since_unix_ms, maintenance, ..Instance::clone(&record.view) };
-            record.view = Arc::new(view);
+            // Nobody else has it yet.
+            let view = Arc::make_mut(&mut record.view);
+            (view.registered_unix_ms, view.maintenance) = (since_unix_ms, maintenance);
             record.said = said.unwrap_or(record.said);
             if expired && record.is_leased() {
                 record.phase = Phase::Expired;

@@ -5,6 +5,7 @@ use std::net::SocketAddr;
 use axum::body::Body;
 use http::{HeaderMap, Method, Request, header};
 use http_body_util::BodyExt;
+use hyper::body::Incoming;
 use hyper::client::conn::http1;
 use hyper_util::rt::TokioIo;
 use serde_json::{Value, json};
@@ -115,6 +116,33 @@ impl Answer {
     }
 }
 
+/// A stream of events.
+pub(crate) struct Events {
+    body: Incoming,
+    text: String,
+    // Its end would be the end of the connection.
+    _sender: http1::SendRequest<Body>,
+}
+
+impl Events {
+    /// The next: its id, and its data. `None` at the end.
+    pub(crate) async fn next(&mut self) -> Option<(String, Value)> {
+        loop {
+            if let Some((event, rest)) = self.text.split_once("\n\n") {
+                let (event, rest) = (event.to_owned(), rest.to_owned());
+                self.text = rest;
+                let line =
+                    |name: &str| event.lines().find_map(|line| line.strip_prefix(name)).map(str::to_owned);
+                // A comment has neither.
+                let (Some(id), Some(data)) = (line("id: "), line("data: ")) else { continue };
+                return Some((id, serde_json::from_str(&data).unwrap()));
+            }
+            let frame = self.body.frame().await?.unwrap();
+            self.text += std::str::from_utf8(&frame.into_data().unwrap()).unwrap();
+        }
+    }
+}
+
 #[derive(Clone, Copy)]
 pub(crate) struct Client(SocketAddr);
 
@@ -130,6 +158,22 @@ impl Client {
         Answer { status: head.status.as_u16(), headers: head.headers, json }
     }
 
+    /// A stream of events, and what it says of itself.
+    pub(crate) async fn events(&self, path: &str, last: Option<&str>) -> (HeaderMap, Events) {
+        let stream = TcpStream::connect(self.0).await.unwrap();
+        let (mut sender, connection) = http1::handshake(TokioIo::new(stream)).await.unwrap();
+        tokio::spawn(connection);
+        let mut request = Request::get(path).header(header::HOST, "registry");
+        request = request.header(header::ACCEPT, "text/event-stream");
+        if let Some(last) = last {
+            request = request.header("last-event-id", last);
+        }
+        let (head, body) =
+            sender.send_request(request.body(Body::empty()).unwrap()).await.unwrap().into_parts();
+        assert_eq!(head.status, 200);
+        (head.headers, Events { body, text: String::new(), _sender: sender })
+    }
+
     pub(crate) async fn call(&self, method: Method, path: &str, body: Option<Value>) -> Answer {
         let request = Request::builder().method(method).uri(path).header(header::HOST, "registry");
         let request = match body {
@@ -143,6 +187,12 @@ impl Client {
 
     pub(crate) async fn get(&self, path: &str) -> Answer {
         self.call(Method::GET, path, None).await
+    }
+
+    pub(crate) async fn get_with(&self, path: &str, headers: &[(&str, &str)]) -> Answer {
+        let request = Request::get(path).header(header::HOST, "registry");
+        let request = headers.iter().fold(request, |request, (name, value)| request.header(*name, *value));
+        self.send(request.body(Body::empty()).unwrap()).await
     }
 
     pub(crate) async fn put(&self, path: &str, body: Value) -> Answer {

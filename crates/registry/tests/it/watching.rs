@@ -93,6 +93,52 @@ async fn a_registry_that_stops_keeps_nobody_waiting() {
 }
 
 #[tokio::test]
+async fn a_stream_tells_each_set_and_goes_on_from_the_last() {
+    let door = Door::open().await;
+    let path = "/v1/services/a/endpoints";
+    let (headers, mut events) = door.client.events(path, None).await;
+    assert_eq!(headers[http::header::CONTENT_TYPE], "text/event-stream");
+    assert_eq!(headers[http::header::CACHE_CONTROL], "no-cache");
+    let next = async |events: &mut crate::support::Events| timeout(LIMIT, events.next()).await.unwrap();
+    assert_eq!(next(&mut events).await, Some(("0".into(), json!({"revision": 0, "endpoints": []}))));
+    door.client.register("b-1", "b").await;
+    door.client.register("a-1", "a").await;
+    let (id, set) = next(&mut events).await.unwrap();
+    assert_eq!(set, door.client.get(path).await.json);
+    assert_eq!(set["revision"].to_string(), id);
+
+    // Who has seen that hears of the next one first.
+    let (_, mut again) = door.client.events(path, Some(&id)).await;
+    let (_, mut asked) = door.client.events(&format!("{path}?revision={id}"), None).await;
+    until_waiting(&door, 3).await;
+    door.client.register("a-2", "a").await;
+    let last = next(&mut events).await.unwrap();
+    assert_eq!(last.1["endpoints"].as_array().unwrap().len(), 2);
+    assert_eq!(
+        (next(&mut again).await.as_ref(), next(&mut asked).await.as_ref()),
+        (Some(&last), Some(&last))
+    );
+
+    door.registry.stop().await;
+    assert_eq!(next(&mut events).await, None, "a stream ends with the registry");
+}
+
+#[tokio::test]
+async fn too_many_streams_are_refused_and_gone_ones_make_room() {
+    let door = Door::open_with(Options { max_waiters: 1, ..Options::default() }).await;
+    let path = "/v1/services/a/endpoints";
+    let (_, events) = door.client.events(path, None).await;
+    let ask = async |last| {
+        door.client.get_with(path, &[("accept", "text/event-stream"), ("last-event-id", last)]).await
+    };
+    assert_eq!(ask("1").await.refusal(), (503, "TRL1014"));
+    drop(events);
+    until_waiting(&door, 0).await;
+    door.client.events(path, None).await;
+    assert_eq!(ask("one").await.refusal(), (400, "TRL2010"));
+}
+
+#[tokio::test]
 async fn a_watch_sees_changes_of_the_set_and_nothing_else() {
     let door = Door::open().await;
     let handle = &door.registry.handle;

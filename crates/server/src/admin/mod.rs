@@ -26,28 +26,32 @@ pub use members::MemberView;
 pub use platform::{Life, Platform};
 pub use status::{PlatformStatus, ProcessView};
 
-/// Most connections at once: operators and registering services, not traffic.
-const MAX_CONNECTIONS: u32 = 4096;
+/// Answers wait in memory for a slow client up to this size, for each HTTP/2 stream: some events for one who follows
+/// services, of which there may be ten thousand.
+const MAX_SEND_BUFFER: usize = 16 << 10;
 
-/// Serves the admin API until `shutdown`, then finishes what it answers for up to `drain`.
+/// Serves the admin API over at most `max_connections` until `shutdown`, then finishes what it answers for up to `drain`.
 pub async fn serve(
     listener: TcpListener,
     platform: Arc<Platform>,
+    max_connections: u32,
     drain: Duration,
     shutdown: Shutdown,
 ) -> Result<(), Error> {
-    serve_router(listener, router(platform), drain, shutdown).await
+    serve_router(listener, router(platform), max_connections, drain, shutdown).await
 }
 
 /// The same for any of the API's forms.
 pub(crate) async fn serve_router(
     listener: TcpListener,
     router: Router,
+    max_connections: u32,
     drain: Duration,
     shutdown: Shutdown,
 ) -> Result<(), Error> {
     let options = ServeOptions {
-        max_connections: MAX_CONNECTIONS,
+        max_connections,
+        max_send_buffer: MAX_SEND_BUFFER,
         drain,
         linger: Duration::ZERO,
         ..ServeOptions::default()

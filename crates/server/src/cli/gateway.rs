@@ -9,7 +9,7 @@ use tracing::warn;
 use trellis_core::{Error, codes};
 
 use super::args::GatewayAlone;
-use super::{manifest, output, process};
+use super::{files, manifest, output, process};
 use crate::gateway::{self, HANDOVER, Inherited, Options, Program, Summary};
 use crate::logging;
 
@@ -26,6 +26,7 @@ pub(crate) fn run(gateway: &GatewayAlone, matches: &ArgMatches, json: bool) -> R
         Error::new(codes::INTERNAL, "the path of trellis itself is not known").because(error)
     })?;
     let program = Program { path, arguments: std::env::args_os().skip(1).collect() };
+    files::raise();
     let options = Options { manifest, overrides, inherited: inherited()?, program, began };
     process::run(|stop, upgrade| gateway::run(options, stop, upgrade, |summary| tell(summary, json)))
 }

@@ -4,6 +4,7 @@ mod args;
 mod client;
 mod config;
 mod explain;
+mod files;
 mod gateway;
 mod helper;
 mod manifest;

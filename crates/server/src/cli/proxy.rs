@@ -8,7 +8,7 @@ use tracing::warn;
 use trellis_core::{Error, codes};
 
 use super::args::Proxy;
-use super::{manifest, output, process};
+use super::{files, manifest, output, process};
 use crate::logging;
 use crate::proxy::{self, Options, Sockets, Summary};
 use crate::settings::Overrides;
@@ -33,6 +33,7 @@ pub(crate) fn run(proxy: Proxy, json: bool) -> Result<ExitCode, Error> {
     };
     let Proxy { service, app, control, .. } = proxy;
     let control = control.authority().to_owned();
+    files::raise();
     let options = Options { service, instance, app, sockets, control, manifest, began };
     process::run(|stop, _| proxy::run(options, stop, |summary| tell(summary, json)))
 }

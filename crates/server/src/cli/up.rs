@@ -8,7 +8,7 @@ use tracing::warn;
 use trellis_core::{Error, codes};
 
 use super::args::Up;
-use super::{manifest, output, process, summary};
+use super::{files, manifest, output, process, summary};
 use crate::logging;
 use crate::up::{self, Options, Summary};
 
@@ -29,7 +29,8 @@ pub(crate) fn run(up: &Up, matches: &ArgMatches, json: bool) -> Result<ExitCode,
         reason = "the outermost layer: the path of programs and the keys for secrets are environment variables"
     )]
     let (search_path, secret_keys) = (std::env::var_os("PATH"), std::env::var("TRELLIS_SECRET_KEYS").ok());
-    let options = Options { manifest, overrides, program, search_path, secret_keys, began };
+    let open_files = files::raise();
+    let options = Options { manifest, overrides, program, search_path, secret_keys, open_files, began };
     process::run(|stop, _| up::run(options, stop, |summary| tell(summary, json)))
 }
 

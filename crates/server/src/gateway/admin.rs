@@ -1,17 +1,14 @@
 //! The admin API of a gateway that runs alone.
 
 use std::sync::Arc;
-use std::time::Duration;
 
 use axum::extract::State;
 use axum::routing::get;
 use axum::{Json, Router};
 use http::StatusCode;
 use serde_json::{Value, json};
-use tokio::net::TcpListener;
 use tokio::sync::watch;
-use trellis_core::{Discovery, EndpointWatch, Error, ServiceName};
-use trellis_runtime::Shutdown;
+use trellis_core::{Discovery, EndpointWatch, ServiceName};
 
 use crate::admin::{self, Life};
 use crate::traffic::Traffic;
@@ -39,15 +36,6 @@ pub(super) fn router(traffic: Traffic, life: Life) -> Router {
         .with_state(life);
     let metrics = admin::traffic::metrics_router(traffic.clone());
     admin::guarded(health.merge(admin::traffic::router(traffic)).merge(metrics))
-}
-
-pub(super) async fn serve(
-    listener: TcpListener,
-    router: Router,
-    drain: Duration,
-    shutdown: Shutdown,
-) -> Result<(), Error> {
-    admin::serve_router(listener, router, drain, shutdown).await
 }
 
 async fn ready(State(life): State<Life>) -> (StatusCode, Json<Value>) {

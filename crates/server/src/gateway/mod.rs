@@ -94,7 +94,8 @@ pub async fn run(
     // The gateway stops first, so that it can be watched until it has.
     let tasks = Tasks::new(stop.clone());
     let admin_stop = Shutdown::new();
-    let operators = admin::serve(admin_socket, router, ADMIN_DRAIN, admin_stop.clone());
+    let most = model.admin.max_connections;
+    let operators = crate::admin::serve_router(admin_socket, router, most, ADMIN_DRAIN, admin_stop.clone());
     tasks.spawn("admin", TaskKind::Essential, operators);
     let carrying = gateway.serve(doors, stop.clone()).inspect(move |_| admin_stop.trigger());
     tasks.spawn("gateway", TaskKind::Essential, carrying);

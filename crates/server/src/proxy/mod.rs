@@ -15,6 +15,7 @@ use std::time::Duration;
 use serde::Serialize;
 use tokio::time::Instant;
 use tracing::info;
+use trellis_core::model::Admin;
 use trellis_core::{Discovery, Error, InstanceId, ServiceName};
 use trellis_net::{RemoteDiscovery, local_address};
 use trellis_proxy::Gateway;
@@ -89,7 +90,8 @@ pub async fn run(options: Options, stop: Shutdown, announce: impl FnOnce(&Summar
     let (life, doors, admin_stop) = (Life::starting(), Doors::default(), Shutdown::new());
     let router = admin::router(doors.clone(), life.clone());
     let admin_tasks = Tasks::new(admin_stop.clone());
-    let operators = crate::admin::serve_router(sockets.admin, router, ADMIN_DRAIN, admin_stop.clone());
+    let most = Admin::default().max_connections;
+    let operators = crate::admin::serve_router(sockets.admin, router, most, ADMIN_DRAIN, admin_stop.clone());
     admin_tasks.spawn("admin", TaskKind::Essential, operators);
 
     // Connections wait in the listeners until it is known what becomes of them.

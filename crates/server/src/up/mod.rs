@@ -57,6 +57,8 @@ pub struct Options {
     pub search_path: Option<OsString>,
     /// Keys for secrets, from the environment; used if `[config] secret_keys` names no file.
     pub secret_keys: Option<String>,
+    /// How many files modules may have open at once, if that is another number than for this process.
+    pub open_files: Option<u64>,
     /// When the start began.
     pub began: Instant,
 }
@@ -69,7 +71,7 @@ const MARGIN: Duration = Duration::from_secs(5);
 /// Runs the platform until `stop`, or until a part of it fails without which it cannot go on. `announce` is called
 /// once, when every module is ready or is known to have trouble.
 pub async fn run(options: Options, stop: Shutdown, announce: impl FnOnce(&Summary)) -> Result<(), Error> {
-    let Options { mut manifest, overrides, program, search_path, secret_keys, began } = options;
+    let Options { mut manifest, overrides, program, search_path, secret_keys, open_files, began } = options;
     let clock = WallClock::system();
 
     // Everything that can be refused is refused before anything runs: routes, folder, sockets, database, programs.
@@ -115,7 +117,10 @@ pub async fn run(options: Options, stop: Shutdown, announce: impl FnOnce(&Summar
     let reporter = Arc::new(Reporter::new(services.clone(), apps.clone(), &processes, &model.app.name));
     let specs = processes.iter().map(|process| process.spec.clone()).collect();
     let helper = |role: Role| vec![program.clone().into_os_string(), role.word().into()];
-    let supervision = trellis_supervisor::Options::new(helper(Role::Launcher), helper(Role::Guardian));
+    let supervision = trellis_supervisor::Options {
+        open_files,
+        ..trellis_supervisor::Options::new(helper(Role::Launcher), helper(Role::Guardian))
+    };
     let (supervisor, children) = Supervisor::new(supervision, specs, reporter)?;
     let discovery: Arc<dyn Discovery> = Arc::new(services.clone());
     let (gateway, handle) = Gateway::new(traffic::options(&manifest), routes, discovery)?;
@@ -169,7 +174,9 @@ pub async fn run(options: Options, stop: Shutdown, announce: impl FnOnce(&Summar
     base.spawn("registry", registry.run(base.shutdown()));
     let sessions = sessions::end_with_their_causes(services, platform.config.clone(), base.shutdown());
     base.spawn("sessions", sessions);
-    base.spawn("admin", admin::serve(admin_socket, platform.clone(), ADMIN_DRAIN, base.shutdown()));
+    let most = model.admin.max_connections;
+    let operators = admin::serve(admin_socket, platform.clone(), most, ADMIN_DRAIN, base.shutdown());
+    base.spawn("admin", operators);
     modules.spawn("supervisor", supervisor.run(modules.shutdown()).map(|end| end.map_err(Error::from)));
     front.spawn("gateway", gateway.serve(doors, front.shutdown()));
     info!(?clients, admin = %admin_address, ?standard, "listening");
