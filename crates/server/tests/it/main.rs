@@ -11,4 +11,5 @@ mod refusals;
 mod standard;
 mod stop;
 mod support;
+mod together;
 mod up;

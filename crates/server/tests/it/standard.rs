@@ -11,7 +11,7 @@ use crate::support::{self, Platform, eventually, http};
 const NOTHING: &str = "[[route]]\npath = \"/\"\nrespond = { status = 204 }\n";
 
 fn url(platform: &Platform, door: &str, path: &str) -> String {
-    format!("{}{path}", platform.ready[door].as_str().expect("an address"))
+    platform.door(door, path)
 }
 
 fn put(platform: &Platform, path: &str, body: &Value) -> String {

@@ -33,8 +33,13 @@ pub(crate) fn send(method: &str, url: &str, headers: &[(&str, &str)]) -> Answer 
 
 /// Sends a request with a body.
 pub(crate) fn put(url: &str, content_type: &str, body: &str) -> Answer {
+    with_body("PUT", url, content_type, body)
+}
+
+/// Sends a request with a body, by any method.
+pub(crate) fn with_body(method: &str, url: &str, content_type: &str, body: &str) -> Answer {
     let length = body.len().to_string();
-    let mut stream = begin("PUT", url, &[("content-type", content_type), ("content-length", &length)]);
+    let mut stream = begin(method, url, &[("content-type", content_type), ("content-length", &length)]);
     stream.write_all(body.as_bytes()).expect("the body can be written");
     read(stream)
 }

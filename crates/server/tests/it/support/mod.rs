@@ -1,5 +1,6 @@
 //! A real `trellis` in a folder of its own.
 
+mod doors;
 pub(crate) mod http;
 mod platform;
 mod proxy;
@@ -8,6 +9,7 @@ use std::path::{Path, PathBuf};
 use std::process::{Command, Output};
 use std::time::{Duration, Instant};
 
+pub(crate) use doors::{Door, Places};
 pub(crate) use platform::Platform;
 pub(crate) use proxy::{Proxy, Web};
 
@@ -63,7 +65,7 @@ pub(crate) fn eventually<T>(what: &str, mut condition: impl FnMut() -> Option<T>
     clippy::disallowed_methods,
     reason = "another process is polled from a plain thread, under a deadline"
 )]
-fn pause() {
+pub(crate) fn pause() {
     std::thread::sleep(Duration::from_millis(10));
 }
 

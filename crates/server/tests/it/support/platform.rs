@@ -1,8 +1,10 @@
 //! A running `trellis up`.
 
 use std::io::{BufRead as _, BufReader, Read as _};
+use std::net::SocketAddr;
 use std::path::Path;
 use std::process::{Child, ChildStdout, ExitStatus, Stdio};
+use std::sync::Mutex;
 use std::sync::mpsc::{Receiver, channel};
 
 use rustix::process::{Pid, Signal, kill_process};
@@ -15,7 +17,7 @@ pub(crate) struct Platform {
     child: Child,
     /// Its readiness line.
     pub(crate) ready: Value,
-    log: Receiver<String>,
+    log: Mutex<Receiver<String>>,
     _stdout: BufReader<ChildStdout>,
 }
 
@@ -49,7 +51,7 @@ impl Platform {
             let _ = child.kill();
             panic!("no readiness line but {line:?}; the log:\n{}", log.recv().unwrap_or_default());
         };
-        Self { child, ready, log, _stdout: stdout }
+        Self { child, ready, log: Mutex::new(log), _stdout: stdout }
     }
 
     pub(crate) fn pid(&self) -> u64 {
@@ -64,6 +66,16 @@ impl Platform {
     /// A URL of the admin API.
     pub(crate) fn admin(&self, path: &str) -> String {
         format!("{}{path}", self.ready["admin"].as_str().expect("an address"))
+    }
+
+    /// A URL of the door for clients of `consul` or `eureka`.
+    pub(crate) fn door(&self, door: &str, path: &str) -> String {
+        format!("{}{path}", self.ready[door].as_str().expect("an address"))
+    }
+
+    /// The address of the door for DNS.
+    pub(crate) fn dns(&self) -> SocketAddr {
+        self.ready["dns"].as_str().and_then(|text| text.parse().ok()).expect("an address")
     }
 
     /// The process ids of its modules.
@@ -106,7 +118,8 @@ impl Platform {
     pub(crate) fn wait(mut self) -> (ExitStatus, String) {
         let status =
             eventually("the end of trellis", || self.child.try_wait().expect("it can be waited for"));
-        (status, self.log.recv_timeout(DEADLINE).unwrap_or_default())
+        let log = self.log.get_mut().expect("nobody panicked with it");
+        (status, log.recv_timeout(DEADLINE).unwrap_or_default())
     }
 
     /// Stops it with Ctrl-C; nothing of it may be left.
