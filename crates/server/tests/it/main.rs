@@ -4,6 +4,7 @@
 mod admin;
 mod cli;
 mod config;
+mod full_disk;
 mod gateway;
 mod manifest;
 mod mesh;
@@ -12,4 +13,5 @@ mod standard;
 mod stop;
 mod support;
 mod together;
+mod unread;
 mod up;

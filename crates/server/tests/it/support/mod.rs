@@ -36,6 +36,31 @@ pub(crate) fn trellis() -> Command {
     command
 }
 
+/// The same on a disk of its own, which has room for so many MiB and is mounted at `place`. Nobody else sees it but through
+/// `/proc/PID/root`, and it goes with the program.
+pub(crate) fn trellis_on_a_small_disk(place: &Path, mib: u32) -> Command {
+    let mut unshare = Command::new("unshare");
+    if !rustix::process::geteuid().is_root() {
+        unshare.args(["--user", "--map-root-user"]);
+    }
+    let mount = format!("mount -t tmpfs -o size={mib}m tmpfs \"$1\"");
+    let enter = |then: &str| {
+        let mut command = Command::new(unshare.get_program());
+        command.args(unshare.get_args()).args(["--mount", "--", "sh", "-c"]);
+        command.arg(format!("{mount} && {then}")).arg("sh").arg(place);
+        command
+    };
+    let tried = enter("true").output().expect("unshare (package util-linux) can be run");
+    assert!(
+        tried.status.success(),
+        "this test mounts a file system: run it as root, or where a user may have a namespace of mounts: {}",
+        stderr(&tried)
+    );
+    let mut command = enter("shift && exec \"$@\"");
+    command.arg(trellis().get_program());
+    command
+}
+
 /// Runs a command line to its end.
 pub(crate) fn run(folder: &Path, args: &[&str]) -> Output {
     trellis().current_dir(folder).args(args).output().expect("trellis can be run")

@@ -3,7 +3,7 @@
 use std::io::{BufRead as _, BufReader, Read as _};
 use std::net::SocketAddr;
 use std::path::Path;
-use std::process::{Child, ChildStdout, ExitStatus, Stdio};
+use std::process::{Child, ChildStdout, Command, ExitStatus, Stdio};
 use std::sync::Mutex;
 use std::sync::mpsc::{Receiver, channel};
 
@@ -29,7 +29,12 @@ impl Platform {
 
     /// The same with its admin API at an address.
     pub(crate) fn up_at(folder: &Path, admin: &str, args: &[&str]) -> Self {
-        let mut child = trellis()
+        Self::started_by(trellis(), folder, admin, args)
+    }
+
+    /// The same with `program`, which becomes `trellis` in the end.
+    pub(crate) fn started_by(mut program: Command, folder: &Path, admin: &str, args: &[&str]) -> Self {
+        let mut child = program
             .current_dir(folder)
             .args(["up", "--json", "--any-port", "--admin-listen", admin])
             .args(args)
