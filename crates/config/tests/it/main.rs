@@ -4,6 +4,7 @@
 
 mod adoption;
 mod child;
+mod clock;
 mod conformance;
 mod crash;
 mod door;

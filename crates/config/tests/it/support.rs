@@ -65,6 +65,7 @@ pub(crate) fn options() -> Options {
 pub(crate) struct Node {
     pub(crate) handle: Handle,
     pub(crate) store: Store,
+    pub(crate) clock: WallClock,
     shutdown: Shutdown,
     task: JoinHandle<CoreResult<()>>,
     members: JoinHandle<()>,
@@ -77,11 +78,12 @@ impl Node {
         let clock = WallClock::fixed(1_000);
         let place = members::Options { ttl: LEASE, ..members::Options::new("test", "") };
         let (members, member) = Members::join(&store, place).await.unwrap();
-        let (service, handle) = Service::new(options, store.clone(), clock, Some(member)).await.unwrap();
+        let (service, handle) =
+            Service::new(options, store.clone(), clock.clone(), Some(member)).await.unwrap();
         let shutdown = Shutdown::new();
         let task = tokio::spawn(service.run(shutdown.clone()));
         let members = tokio::spawn(members.run(shutdown.clone()));
-        Self { handle, store, shutdown, task, members, kept: None }
+        Self { handle, store, clock, shutdown, task, members, kept: None }
     }
 
     pub(crate) async fn stop(self) {

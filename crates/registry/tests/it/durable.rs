@@ -77,7 +77,7 @@ async fn nodes_checks_and_statuses_come_back_and_what_the_platform_runs_does_not
 }
 
 #[tokio::test]
-async fn a_wall_clock_that_goes_back_changes_neither_indexes_nor_leases() {
+async fn a_wall_clock_that_jumps_changes_neither_indexes_nor_leases() {
     let dir = TempDir::new().unwrap();
     let clock = WallClock::fixed(1_700_000_000_000);
     let store = Store::open(database(&dir)).await.unwrap();
@@ -88,17 +88,23 @@ async fn a_wall_clock_that_goes_back_changes_neither_indexes_nor_leases() {
     let shutdown = Shutdown::new();
     let task = tokio::spawn(service.run(shutdown.clone()));
     handle.admit(leased("a-1", "a")).await.unwrap();
-    let before = handle.index();
-    clock.set(0);
-    handle.admit(leased("a-2", "a")).await.unwrap();
-    assert!(handle.index() > before);
-    assert_eq!(handle.discover(&name("a")).len(), 2);
+    // The year 9999, and then long ago.
+    for (jump, instance) in [(253_370_764_800_000, "a-2"), (0, "a-3")] {
+        let before = handle.index();
+        clock.set(jump);
+        handle.admit(leased(instance, "a")).await.unwrap();
+        assert!(handle.index() > before, "{jump}");
+        let key = handle.own_key(&id("a-1"));
+        handle.heartbeat(&key).await.unwrap();
+        assert!(!handle.find(&key).unwrap().instance.expired, "{jump}");
+    }
+    assert_eq!(handle.discover(&name("a")).len(), 3);
     let before = handle.index();
     shutdown.trigger();
     task.await.unwrap().unwrap();
     let (_service, handle) = Service::new(options, store.clone(), clock, members).await.unwrap();
     assert!(handle.index() > before, "a run that starts in the past still counts on");
-    assert_eq!(handle.discover(&name("a")).len(), 2);
+    assert_eq!(handle.discover(&name("a")).len(), 3);
     store.close().await;
 }
 

@@ -4,6 +4,7 @@
 mod admin;
 mod cli;
 mod config;
+mod crash;
 mod full_disk;
 mod gateway;
 mod manifest;

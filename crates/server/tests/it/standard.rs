@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use serde_json::{Value, json};
 
-use crate::support::{self, Platform, eventually, http};
+use crate::support::{self, Door, Platform, eventually, http};
 
 /// A platform that leads nowhere and runs nothing.
 const NOTHING: &str = "[[route]]\npath = \"/\"\nrespond = { status = 204 }\n";
@@ -39,6 +39,33 @@ fn web_pages_are_kept_out_of_every_door() {
         assert_eq!(answer.status, 404, "{door}");
         assert!(!answer.body.contains("admin API"), "{door}: {answer:?}");
     }
+    platform.stop();
+}
+
+#[test]
+fn a_name_that_is_no_dns_label_is_found_where_it_can_be() {
+    let folder = support::folder(NOTHING);
+    let platform = Platform::up(folder.path(), &[]);
+    let name = "my_db.v1";
+    let place = Door::Consul.register(&platform, name, 1);
+    let other = Door::Eureka.register(&platform, name, 2);
+    for door in [Door::Consul, Door::Eureka] {
+        assert_eq!(door.discover(&platform, name), [place.clone(), other.clone()].into(), "{door:?}");
+    }
+    // What leads into URLs and routes says why not, and DNS has no such name.
+    let refused = http::get(&platform.admin(&format!("/v1/services/{name}")));
+    assert_eq!((refused.status, &refused.json()["code"]), (400, &"TRL2010".into()), "{refused:?}");
+    let (write, _) = Door::Native.registration(&platform, name, 3);
+    let refused = write.send().expect("an answer");
+    assert_eq!((refused.status, &refused.json()["code"]), (422, &"TRL2002".into()), "{refused:?}");
+    assert_eq!(Door::Dns.discover(&platform, name), [].into());
+    // The others are not disturbed.
+    let place = Door::Native.register(&platform, "orders", 1);
+    for door in Door::ALL {
+        assert_eq!(door.discover(&platform, "orders"), [place.clone()].into(), "{door:?}");
+    }
+    let listed = http::get(&platform.admin("/v1/services")).json();
+    assert!(listed.as_array().is_some_and(|all| all.iter().any(|one| one["name"] == "orders")), "{listed}");
     platform.stop();
 }
 

@@ -24,14 +24,15 @@ const MAX_MIB: u64 = 300;
 struct Watchers {
     connections: Vec<JoinHandle<()>>,
     answers: Vec<ResponseFuture>,
-    _senders: Vec<SendRequest<Bytes>>,
+    /// A connection ends with what sends over it.
+    senders: Vec<SendRequest<Bytes>>,
 }
 
 impl Watchers {
     async fn start(url: &str, accept: &str) -> Self {
         let (authority, _) = url.strip_prefix("http://").and_then(|rest| rest.split_once('/')).unwrap();
         let address: SocketAddr = authority.parse().unwrap();
-        let mut watchers = Self { connections: Vec::new(), answers: Vec::new(), _senders: Vec::new() };
+        let mut watchers = Self { connections: Vec::new(), answers: Vec::new(), senders: Vec::new() };
         for _ in 0..WATCHERS / STREAMS {
             let stream = TcpStream::connect(address).await.unwrap();
             let mut builder = Builder::new();
@@ -43,7 +44,7 @@ impl Watchers {
                 let request = Request::get(url).header("accept", accept).body(()).unwrap();
                 watchers.answers.push(sender.send_request(request, true).unwrap().0);
             }
-            watchers._senders.push(sender);
+            watchers.senders.push(sender);
         }
         watchers
     }
@@ -64,6 +65,7 @@ impl Watchers {
 
 impl Drop for Watchers {
     fn drop(&mut self) {
+        self.senders.clear();
         for connection in &self.connections {
             connection.abort();
         }

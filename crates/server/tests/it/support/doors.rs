@@ -58,15 +58,24 @@ impl Door {
 
     /// Registers an instance on 10.1.0.`number`, for an hour if it may say so; returns where it is.
     pub(crate) fn register(self, platform: &Platform, service: &str, number: u8) -> String {
-        let (id, host, port) = (format!("{service}-{number}"), format!("10.1.0.{number}"), 8080);
-        let (method, url, body, status) = match self {
+        let (request, place) = self.registration(platform, service, number.into());
+        let answer = request.send().unwrap_or_else(|error| panic!("{request:?}: {error}"));
+        assert!(is_done(&answer), "{request:?}: {answer:?}");
+        place
+    }
+
+    /// What registers instance `number` of `service`, and where that is.
+    pub(crate) fn registration(self, platform: &Platform, service: &str, number: u16) -> (Write, String) {
+        let [high, low] = number.to_be_bytes();
+        let (id, host, port) = (format!("{service}-{number}"), format!("10.1.{high}.{low}"), 8080);
+        let (method, url, body) = match self {
             Self::Native => {
                 let body = json!({ "service": service, "host": host, "port": port, "lease": "1h" });
-                ("PUT", platform.admin(&format!("/v1/instances/{id}")), body, 200..=204)
+                ("PUT", platform.admin(&format!("/v1/instances/{id}")), body)
             }
             Self::Consul => {
                 let body = json!({ "Name": service, "ID": id, "Address": host, "Port": port });
-                ("PUT", platform.door("consul", "/v1/agent/service/register"), body, 200..=200)
+                ("PUT", platform.door("consul", "/v1/agent/service/register"), body)
             }
             Self::Eureka => {
                 let instance = json!({
@@ -77,14 +86,31 @@ impl Door {
                     },
                 });
                 let url = platform.door("eureka", &format!("/eureka/apps/{}", service.to_uppercase()));
-                ("POST", url, json!({ "instance": instance }), 204..=204)
+                ("POST", url, json!({ "instance": instance }))
             }
             Self::Dns => panic!("DNS only tells"),
         };
-        let answer = http::with_body(method, &url, "application/json", &body.to_string());
-        assert!(status.contains(&answer.status), "{url}: {answer:?}");
-        format!("{host}:{port}")
+        (Write { method, url, body: body.to_string() }, format!("{host}:{port}"))
     }
+}
+
+/// A request that changes something.
+#[derive(Debug)]
+pub(crate) struct Write {
+    pub(crate) method: &'static str,
+    pub(crate) url: String,
+    pub(crate) body: String,
+}
+
+impl Write {
+    pub(crate) fn send(&self) -> std::io::Result<http::Answer> {
+        http::try_with_body(self.method, &self.url, "application/json", &self.body)
+    }
+}
+
+/// Whether a write was acknowledged. Consul's clients are told "false" of what was not done.
+pub(crate) fn is_done(answer: &http::Answer) -> bool {
+    (200..300).contains(&answer.status) && answer.body.trim() != "false"
 }
 
 fn get(url: &str, headers: &[(&str, &str)]) -> Value {

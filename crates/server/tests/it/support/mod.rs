@@ -9,7 +9,7 @@ use std::path::{Path, PathBuf};
 use std::process::{Command, Output};
 use std::time::{Duration, Instant};
 
-pub(crate) use doors::{Door, Places};
+pub(crate) use doors::{Door, Places, Write, is_done};
 pub(crate) use platform::Platform;
 pub(crate) use proxy::{Proxy, Web};
 
