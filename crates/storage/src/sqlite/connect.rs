@@ -10,7 +10,7 @@ use crate::Error;
 use crate::statement::Connection;
 
 /// Kept small: a store is one of many parts of a process. The page caches are in KiB, negative by SQLite's convention.
-const WRITER_CACHE: &str = "-4096";
+const WRITER_CACHE: &str = "-2048";
 const READER_CACHE: &str = "-512";
 const STATEMENT_CACHE: usize = 64;
 /// The log is cut back to this size after a burst of writes.
