@@ -10,7 +10,7 @@ use super::register::with_ids;
 use super::{Now, State};
 use crate::error::Result;
 use crate::model::check::{CheckDefinition, CheckStatus, CheckView};
-use crate::model::names::{CheckOwner, InstanceKey, Name};
+use crate::model::names::{CheckKey, CheckOwner, InstanceKey, Name};
 use crate::model::node::{Node, NodeRegistration};
 use crate::policy::judge::Judge;
 use crate::registration::Registration;
@@ -126,7 +126,11 @@ impl State {
     /// What is to be written down of a node. Of the platform's own, too: it may have been given labels and checks.
     pub(crate) fn save_node(&self, name: &Name) -> Option<SavedNode> {
         let entry = self.nodes.get(name)?;
-        let (_, more) = self.definitions(&entry.checks);
+        let (own, mut more) = self.definitions(&entry.checks);
+        if self.is_shared && *name == self.own {
+            // The others do not know by themselves that a platform is there.
+            more.extend(own);
+        }
         Some(SavedNode {
             registration: NodeRegistration::clone(&entry.view.definition),
             more,
@@ -211,13 +215,16 @@ impl State {
         now: Now,
         delta: &mut super::Changed,
     ) {
+        // What says that the platform is there says so by itself.
+        let key_of = |id| CheckKey { owner: owner.clone(), id };
         for definition in more {
-            self.set_check(owner, definition, false, now, delta);
+            if self.may_touch(&key_of(definition.id.clone())).is_ok() {
+                self.set_check(owner, definition, false, now, delta);
+            }
         }
         for last in said {
-            let key = crate::model::names::CheckKey { owner: owner.clone(), id: last.id };
+            let key = key_of(last.id);
             let Some(slot) = self.check_slot(&key) else { continue };
-            // What says that the platform is there says so by itself.
             if self.may_touch(&key).is_err() {
                 continue;
             }

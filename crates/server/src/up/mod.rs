@@ -24,8 +24,8 @@ use trellis_net::{bind, local_address};
 use trellis_proxy::Gateway;
 use trellis_runtime::health::HealthChecks;
 use trellis_runtime::{Shutdown, WallClock};
-use trellis_storage::Store;
 use trellis_storage::members::{self, Members};
+use trellis_storage::{Dialect, Store};
 use trellis_supervisor::Supervisor;
 
 pub use announce::{ModuleState, NotReadyModule, ProxyState, Summary};
@@ -172,7 +172,9 @@ pub async fn run(options: Options, stop: Shutdown, announce: impl FnOnce(&Summar
     base.spawn("members", membership.run(base.shutdown()).map(Ok));
     base.spawn("config", configuration.run(base.shutdown()));
     base.spawn("registry", registry.run(base.shutdown()));
-    let sessions = sessions::end_with_their_causes(services, platform.config.clone(), base.shutdown());
+    let is_shared = store.dialect() == Dialect::Postgres;
+    let sessions =
+        sessions::end_with_their_causes(services, platform.config.clone(), is_shared, base.shutdown());
     base.spawn("sessions", sessions);
     let most = model.admin.max_connections;
     let operators = admin::serve(admin_socket, platform.clone(), most, ADMIN_DRAIN, base.shutdown());

@@ -11,7 +11,10 @@ use std::time::Duration;
 use tokio::task::JoinHandle;
 use trellis_core::Status;
 use trellis_core::error::Result as CoreResult;
-use trellis_registry::{Handle, Lease, Options, Registration, Service, ServiceKey};
+use trellis_registry::{
+    CheckKey, CheckOwner, CheckStatus, Handle, Lease, NODE_CHECK, Namespace, NodeRegistration, Options,
+    Registration, Service, ServiceKey,
+};
 use trellis_runtime::{Shutdown, WallClock};
 use trellis_storage::{Store, members, params};
 use trellis_testkit::{Postgres, wait_until};
@@ -47,11 +50,21 @@ impl Member {
 
     /// `renews`: its membership goes on; otherwise it ends with the first lease.
     pub(crate) async fn start_with(url: &str, ttl: Duration, renews: bool) -> Self {
+        Self::start_as(url, Options::default(), ttl, renews).await
+    }
+
+    /// One whose own node has another name than that of the others.
+    pub(crate) async fn start_named(url: &str, node: &str) -> Self {
+        let node = NodeRegistration::new(node.parse().unwrap(), "127.0.0.1");
+        Self::start_as(url, Options { node, ..Options::default() }, TTL, true).await
+    }
+
+    async fn start_as(url: &str, options: Options, ttl: Duration, renews: bool) -> Self {
         let database = trellis_storage::Options::url(url).unwrap();
         let store = Store::open(database).await.unwrap();
         let joining = members::Options { ttl, ..members::Options::new("test", "") };
         let (membership, members) = members::Members::join(&store, joining).await.unwrap();
-        let options = Options { reap_interval: Duration::from_millis(20), ..Options::default() };
+        let options = Options { reap_interval: Duration::from_millis(20), ..options };
         let (service, handle) =
             Service::new(options, store.clone(), WallClock::system(), members.clone()).await.unwrap();
         let shutdown = Shutdown::new();
@@ -148,5 +161,28 @@ async fn what_a_platform_runs_is_seen_by_others_while_it_lives() {
     b.sees("m-3", Some(Status::Up)).await;
     b.sees("m-3", None).await;
     c.stop().await;
+    b.stop().await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn what_says_that_a_platform_is_there_is_known_to_all() {
+    let (_server, url) = database();
+    let (a, b) = (Member::start_named(&url, "one").await, Member::start_named(&url, "two").await);
+    let status = |member: &Member, node: &str| {
+        let check = member.handle.find_check(&Namespace::default(), &node.parse().unwrap(), NODE_CHECK);
+        check.map(|check| check.status)
+    };
+    for (member, node) in [(&a, "one"), (&a, "two"), (&b, "one"), (&b, "two")] {
+        let passes = || async { status(member, node) == Some(CheckStatus::Passing) };
+        wait_until("it passes", LIMIT, passes).await.unwrap();
+    }
+    // Nobody changes it where it is, and a platform that comes back has it again.
+    let key = CheckKey { owner: CheckOwner::Node("one".parse().unwrap()), id: NODE_CHECK.into() };
+    assert!(a.handle.report_check(&key, CheckStatus::Critical, "").is_err());
+    a.stop().await;
+    let a = Member::start_named(&url, "one").await;
+    assert_eq!(status(&a, "one"), Some(CheckStatus::Passing));
+    assert_eq!(status(&a, "two"), Some(CheckStatus::Passing));
+    a.stop().await;
     b.stop().await;
 }

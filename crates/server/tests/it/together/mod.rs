@@ -1,5 +1,7 @@
 //! Two whole platforms on one PostgreSQL: each runs a module, each is killed, and whoever asks the other notices nothing.
 
+mod sessions;
+
 use std::path::Path;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 
