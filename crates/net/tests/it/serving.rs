@@ -1,13 +1,18 @@
+use std::convert::Infallible;
+use std::sync::Arc;
 use std::time::Duration;
 
+use bytes::Bytes;
 use http::{Method, Request, Response};
 use http_body::Frame;
-use http_body_util::StreamBody;
+use http_body_util::{BodyExt as _, StreamBody};
 use tokio::io::AsyncReadExt as _;
 use tokio::net::TcpStream;
-use tokio::sync::{mpsc, oneshot};
+use tokio::sync::{broadcast, mpsc, oneshot};
+use tokio::task::JoinSet;
 use trellis_core::codes;
-use trellis_net::{Body, ReadOn, ServeOptions, bind};
+use trellis_net::client::Protocol;
+use trellis_net::{Body, Pool, PoolOptions, ReadOn, ServeOptions, bind};
 
 use crate::support::{cluster, eventually, head, request, say, server, text};
 
@@ -52,6 +57,46 @@ async fn a_running_request_is_finished_at_shutdown() {
     go.send(()).unwrap();
     assert_eq!(text(running.await.unwrap().unwrap().response).await, "finished");
     server.done.await.unwrap();
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn what_many_streams_of_one_connection_have_to_say_arrives_whole() {
+    const STREAMS: usize = 100;
+    const PIECES: [usize; 7] = [1, 300, 5_000, 40_000, 2, 70_000, 7];
+    let piece = |n: usize| Bytes::from(vec![n as u8; PIECES[n]]);
+    let (news, _) = broadcast::channel(PIECES.len());
+    let told = news.clone();
+    let server = server(ServeOptions::default(), move |_| {
+        let told = told.subscribe();
+        async move {
+            let frames = futures_util::stream::unfold(told, move |mut told| async move {
+                let frame = Frame::data(piece(told.recv().await.ok()?));
+                Some((Ok::<_, Infallible>(frame), told))
+            });
+            Response::new(Body::new(StreamBody::new(frames)))
+        }
+    })
+    .await;
+    let one = PoolOptions { protocol: Protocol::Http2, max_multiplexed: 1, ..PoolOptions::default() };
+    let pool = Pool::new(server.address.to_string().into(), Arc::new(one));
+    let mut readers = JoinSet::new();
+    for _ in 0..STREAMS {
+        let mut body = pool.ask(request(Method::GET, "http://svc/")).await.unwrap().into_body();
+        readers.spawn(async move {
+            let mut read = Vec::new();
+            while read.len() < PIECES.iter().sum() {
+                read.extend(body.frame().await.unwrap().unwrap().into_data().unwrap());
+            }
+            read
+        });
+    }
+    for n in 0..PIECES.len() {
+        assert_eq!(news.send(n).unwrap(), STREAMS);
+    }
+    let expected: Vec<u8> = (0..PIECES.len()).flat_map(piece).collect();
+    while let Some(read) = readers.join_next().await {
+        assert!(read.unwrap() == expected);
+    }
 }
 
 #[tokio::test]

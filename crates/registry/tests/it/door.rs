@@ -117,6 +117,8 @@ async fn what_is_no_proper_request_is_refused() {
         ("/v1/services/a/endpoints?revision=-1", "revision"),
         ("/v1/services/a/endpoints?revision=1&wait=soon", "such as 500ms, 30s or 5m"),
         ("/v1/services/a/endpoints?index=1", "unknown field `index`"),
+        ("/v1/endpoints", "missing field `services`"),
+        ("/v1/endpoints?services=a,,b", "use 1 to 63 of a-z, 0-9 and '-'"),
         ("/v1/instances/%20", "visible ASCII"),
         ("/v1/instances/%ff", "UTF-8"),
     ] {

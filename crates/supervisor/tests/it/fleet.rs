@@ -48,9 +48,13 @@ pub(crate) struct Fleet {
 
 impl Fleet {
     pub(crate) fn start(specs: Vec<ProcessSpec>) -> Self {
+        Self::start_with(options(), specs)
+    }
+
+    pub(crate) fn start_with(options: Options, specs: Vec<ProcessSpec>) -> Self {
         let recorder = Recorder::default();
         let story = recorder.0.subscribe();
-        let (supervisor, handle) = Supervisor::new(options(), specs, Arc::new(recorder)).unwrap();
+        let (supervisor, handle) = Supervisor::new(options, specs, Arc::new(recorder)).unwrap();
         let shutdown = Shutdown::new();
         let task = tokio::spawn(supervisor.run(shutdown.clone()));
         Self { handle, story, shutdown, task }

@@ -2,11 +2,12 @@
 
 use std::time::Duration;
 
+use rustix::process::{Resource, getrlimit};
 use trellis_core::codes;
 use trellis_core::model::SocketMode;
-use trellis_supervisor::{NotReady, ProcessEvent, ProcessState};
+use trellis_supervisor::{NotReady, Options, ProcessEvent, ProcessState};
 
-use crate::fleet::{Fleet, gated, module, needing, shell};
+use crate::fleet::{Fleet, gated, module, needing, options, shell};
 use crate::system::{DEADLINE, eventually, get};
 
 /// Where in the story something happened to a process.
@@ -46,6 +47,23 @@ async fn a_module_starts_when_all_it_needs_is_ready_and_the_others_at_once() {
     assert_eq!((status.state, status.port, status.restarts), (ProcessState::Ready, port, 0));
     assert_eq!(get(port).await, "OK");
     fleet.stop().await;
+}
+
+#[tokio::test]
+async fn a_module_begins_with_the_limit_of_open_files_that_is_meant_for_it() {
+    let script = "echo soft $(ulimit -Sn) hard $(ulimit -Hn); exec $FIXTURE serve";
+    let told = async |open_files: Option<u64>| {
+        let options = Options { open_files, ..options() };
+        let fleet = Fleet::start_with(options, vec![shell("users", script)]);
+        fleet.ready("users-1", 1).await;
+        let (_, _, line) = fleet.until("the limit", |story| story.lines.first().cloned()).await;
+        fleet.stop().await;
+        line
+    };
+    let own = getrlimit(Resource::Nofile);
+    let text = |limit: Option<u64>| limit.map_or("unlimited".to_owned(), |limit| limit.to_string());
+    assert_eq!(told(Some(77)).await, format!("soft 77 hard {}", text(own.maximum)));
+    assert_eq!(told(None).await, format!("soft {} hard {}", text(own.current), text(own.maximum)));
 }
 
 #[tokio::test]
