@@ -147,10 +147,6 @@ impl Events {
 pub(crate) struct Client(SocketAddr);
 
 impl Client {
-    pub(crate) fn authority(&self) -> String {
-        self.0.to_string()
-    }
-
     pub(crate) async fn send(&self, request: Request<Body>) -> Answer {
         let stream = TcpStream::connect(self.0).await.unwrap();
         let (mut sender, connection) = http1::handshake(TokioIo::new(stream)).await.unwrap();

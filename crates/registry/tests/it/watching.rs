@@ -7,7 +7,6 @@ use serde_json::json;
 use tokio::time::timeout;
 use trellis_core::{Discovery, Status};
 use trellis_registry::{Error, Options};
-use trellis_runtime::Shutdown;
 
 use crate::support::{Door, id, managed, name};
 
@@ -146,31 +145,6 @@ async fn several_services_are_asked_for_and_followed_together() {
     assert!(many.detail().contains("513 names; 512 are the most"), "{}", many.detail());
     let odd = [("accept", "text/event-stream"), ("last-event-id", "17")];
     assert_eq!(door.client.get_with(path, &odd).await.refusal(), (400, "TRL2010"));
-}
-
-#[tokio::test]
-async fn another_process_follows_all_that_it_calls_on_one_stream() {
-    let door = Door::open().await;
-    let discovery = trellis_net::RemoteDiscovery::new(&door.client.authority(), Shutdown::new());
-    let mut watches = ["a", "b"].map(|service| discovery.watch(&name(service)));
-    discovery.all_heard(tokio::time::Instant::now() + LIMIT).await;
-    door.client.register("a-1", "a").await;
-    let authority = async |watch: &mut trellis_core::EndpointWatch| {
-        let there = watch.wait_for(|set| !set.endpoints.is_empty());
-        timeout(LIMIT, there).await.unwrap().unwrap().endpoints[0].id.to_string()
-    };
-    assert_eq!(authority(&mut watches[0]).await, "a-1");
-    assert!(watches[1].borrow().endpoints.is_empty());
-    // One that is wanted later, and that is there already.
-    door.client.register("c-1", "c").await;
-    let mut later = discovery.watch(&name("c"));
-    assert_eq!(authority(&mut later).await, "c-1");
-    door.client.register("b-1", "b").await;
-    assert_eq!(authority(&mut watches[1]).await, "b-1");
-    until_waiting(&door, 1).await;
-    door.client.delete("/v1/instances/a-1").await;
-    let gone = watches[0].wait_for(|set| set.endpoints.is_empty());
-    timeout(LIMIT, gone).await.unwrap().unwrap();
 }
 
 #[tokio::test]
