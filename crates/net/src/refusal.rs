@@ -1,13 +1,17 @@
 //! How a door that speaks JSON says no.
 
+use std::convert::Infallible;
 use std::error::Error as _;
+use std::pin::Pin;
 use std::sync::Arc;
+use std::task::{Context, Poll, ready};
 
 use axum::extract::Request;
-use axum::http::Method;
 use axum::http::header::ALLOW;
-use axum::middleware::Next;
+use axum::http::{HeaderValue, Method};
 use axum::response::{IntoResponse, Response};
+use pin_project_lite::pin_project;
+use tower::Service;
 use tracing::error;
 use trellis_core::error::chain;
 use trellis_core::{Error, codes, headers};
@@ -15,7 +19,7 @@ use utoipa::ToSchema;
 
 use crate::problem;
 
-/// An error on its way out; [`write()`] makes the document, because only it knows the request's id.
+/// An error on its way out; [`Written`] makes the document, because only it knows the request's id.
 #[derive(Debug, Clone)]
 pub struct Refusal(Arc<Error>);
 
@@ -36,17 +40,59 @@ impl IntoResponse for Refusal {
     }
 }
 
-/// A layer around the handlers of a capability, `what`: turns refusals into problem documents that name the request, and
-/// logs those that the capability itself is to blame for.
-pub async fn write(what: &'static str, request: Request, next: Next) -> Response {
-    let id = request.headers().get(headers::REQUEST_ID).and_then(|id| id.to_str().ok()).map(str::to_owned);
-    let mut inner = next.run(request).await;
-    let Some(Refusal(refused)) = inner.extensions_mut().remove::<Refusal>() else { return inner };
-    if refused.source().is_some() && refused.status() >= 500 {
-        error!(request_id = id.as_deref(), error = chain(&*refused), "the {what} failed");
+/// Stands around all handlers of a door: turns refusals into problem documents that name the request, and logs those
+/// that the platform itself is to blame for.
+#[derive(Debug, Clone)]
+pub struct Written<S>(pub S);
+
+impl<S> Service<Request> for Written<S>
+where
+    S: Service<Request, Response = Response, Error = Infallible>,
+{
+    type Response = Response;
+    type Error = Infallible;
+    type Future = Writing<S::Future>;
+
+    fn poll_ready(&mut self, cx: &mut Context<'_>) -> Poll<Result<(), Infallible>> {
+        self.0.poll_ready(cx)
     }
-    let mut response = problem::response(&refused, id.as_deref());
-    if let Some(allow) = inner.headers_mut().remove(ALLOW) {
+
+    fn call(&mut self, request: Request) -> Self::Future {
+        let id = request.headers().get(headers::REQUEST_ID).cloned();
+        Writing { inner: self.0.call(request), id }
+    }
+}
+
+pin_project! {
+    /// An answer, which may be a refusal.
+    pub struct Writing<F> {
+        #[pin]
+        inner: F,
+        id: Option<HeaderValue>,
+    }
+}
+
+impl<F: Future<Output = Result<Response, Infallible>>> Future for Writing<F> {
+    type Output = F::Output;
+
+    fn poll(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Self::Output> {
+        let this = self.project();
+        let Ok(mut answer) = ready!(this.inner.poll(cx));
+        if let Some(Refusal(refused)) = answer.extensions_mut().remove::<Refusal>() {
+            let id = this.id.as_ref().and_then(|id| id.to_str().ok());
+            answer = write(&refused, id, answer);
+        }
+        Poll::Ready(Ok(answer))
+    }
+}
+
+/// The document, in place of what the handler left empty.
+fn write(refused: &Error, id: Option<&str>, mut empty: Response) -> Response {
+    if refused.source().is_some() && refused.status() >= 500 {
+        error!(request_id = id, error = chain(refused), "a request failed");
+    }
+    let mut response = problem::response(refused, id);
+    if let Some(allow) = empty.headers_mut().remove(ALLOW) {
         response.headers_mut().insert(ALLOW, allow);
     }
     response

@@ -3,10 +3,7 @@
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 
-use axum::Router;
-use axum::extract::{Request, State};
-use axum::middleware::{Next, from_fn_with_state};
-use axum::response::Response;
+use http::StatusCode;
 
 /// The doors that count, as far as they are open.
 #[derive(Clone, Default)]
@@ -44,9 +41,10 @@ impl Doors {
 }
 
 impl DoorCounts {
-    /// Counts what goes through a router.
-    pub(crate) fn count(&self, router: Router) -> Router {
-        router.layer(from_fn_with_state(self.clone(), count))
+    /// A request has come.
+    pub(crate) fn begin(&self) -> UnderWay {
+        self.0.in_flight.fetch_add(1, Ordering::Relaxed);
+        UnderWay(Arc::clone(&self.0))
     }
 
     /// How many requests were answered, by class of status.
@@ -60,41 +58,35 @@ impl DoorCounts {
     }
 }
 
-/// A request that is under way, for as long as this lives.
-struct UnderWay<'c>(&'c Counts);
+/// A request that is under way for as long as this lives: also a client that goes away without waiting is not any more.
+pub(crate) struct UnderWay(Arc<Counts>);
 
-impl<'c> UnderWay<'c> {
-    fn new(counts: &'c Counts) -> Self {
-        counts.in_flight.fetch_add(1, Ordering::Relaxed);
-        Self(counts)
+impl UnderWay {
+    /// It has been answered so.
+    pub(crate) fn answered(&self, status: StatusCode) {
+        let class = usize::from(status.as_u16() / 100);
+        if let Some(answered) = class.checked_sub(1).and_then(|place| self.0.answered.get(place)) {
+            answered.fetch_add(1, Ordering::Relaxed);
+        }
     }
 }
 
-impl Drop for UnderWay<'_> {
+impl Drop for UnderWay {
     fn drop(&mut self) {
         self.0.in_flight.fetch_sub(1, Ordering::Relaxed);
     }
 }
 
-async fn count(State(DoorCounts(counts)): State<DoorCounts>, request: Request, next: Next) -> Response {
-    // Also a client that goes away without waiting is not under way any more.
-    let _under_way = UnderWay::new(&counts);
-    let response = next.run(request).await;
-    let class = usize::from(response.status().as_u16() / 100);
-    if let Some(answered) = class.checked_sub(1).and_then(|place| counts.answered.get(place)) {
-        answered.fetch_add(1, Ordering::Relaxed);
-    }
-    response
-}
-
 #[cfg(test)]
 mod tests {
+    use axum::Router;
     use axum::body::Body;
+    use axum::extract::Request;
     use axum::routing::get;
-    use http::StatusCode;
     use tower::ServiceExt as _;
 
     use super::*;
+    use crate::admin::Gate;
 
     #[tokio::test]
     async fn answers_are_counted_by_class_and_waits_while_they_last() {
@@ -102,9 +94,9 @@ mod tests {
         let router = Router::new()
             .route("/", get(|| async { "here" }))
             .route("/wait", get(|| async { std::future::pending::<StatusCode>().await }));
-        let router = counts.count(router);
-        let ask =
-            |path: &str| router.clone().oneshot(Request::builder().uri(path).body(Body::empty()).unwrap());
+        let gate = Gate::new(router, counts.clone());
+        let request = |path: &str| Request::builder().uri(path).header("host", "localhost").body(Body::empty());
+        let ask = |path: &str| gate.clone().oneshot(request(path).unwrap());
         assert_eq!(ask("/").await.unwrap().status(), StatusCode::OK);
         assert_eq!(ask("/none").await.unwrap().status(), StatusCode::NOT_FOUND);
         let mut waits = Box::pin(ask("/wait"));

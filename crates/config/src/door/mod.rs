@@ -8,7 +8,6 @@ mod schemas;
 mod watching;
 
 use axum::Router;
-use axum::middleware::from_fn;
 use axum::routing::{get, post};
 use trellis_net::refusal;
 use utoipa::OpenApi as _;
@@ -16,7 +15,8 @@ use utoipa::openapi::OpenApi;
 
 use crate::handle::Handle;
 
-/// The configuration over HTTP, to be mounted at the root of the admin API.
+/// The configuration over HTTP, to be mounted at the root of the admin API, with
+/// [`Written`](refusal::Written) around all of it.
 pub fn router(handle: Handle) -> Router {
     Router::new()
         .route("/v1/config/{app}/{env}/keys", get(keys::list))
@@ -39,7 +39,6 @@ pub fn router(handle: Handle) -> Router {
         )
         .route("/v1/config/{app}/{env}/watch", get(watching::watch))
         .method_not_allowed_fallback(refusal::method_not_allowed)
-        .layer(from_fn(|request, next| refusal::write("configuration", request, next)))
         .with_state(handle)
 }
 

@@ -7,7 +7,6 @@ pub(crate) mod schema;
 mod services;
 
 use axum::Router;
-use axum::middleware::from_fn;
 use axum::routing::{get, post, put};
 use trellis_net::refusal;
 use utoipa::OpenApi as _;
@@ -19,7 +18,8 @@ use crate::handle::Handle;
 /// sensible one is near that.
 const MAX_BODY: u64 = 64 << 10;
 
-/// The registry over HTTP, to be mounted at the root of the admin API.
+/// The registry over HTTP, to be mounted at the root of the admin API, with
+/// [`Written`](refusal::Written) around all of it.
 pub fn router(handle: Handle) -> Router {
     Router::new()
         .route("/v1/services", get(services::list))
@@ -32,7 +32,6 @@ pub fn router(handle: Handle) -> Router {
         .route("/v1/instances/{id}/override", put(instances::set_override).delete(instances::clear_override))
         .route("/v1/overrides", get(services::overrides))
         .method_not_allowed_fallback(refusal::method_not_allowed)
-        .layer(from_fn(|request, next| refusal::write("registry", request, next)))
         .with_state(handle)
 }
 

@@ -15,6 +15,7 @@ use tokio::task::JoinHandle;
 use trellis_core::error::Result as CoreResult;
 use trellis_core::{InstanceId, ServiceName};
 use trellis_net::ServeOptions;
+use trellis_net::refusal::Written;
 use trellis_registry::{Handle, Lease, Options, Registration, Service};
 use trellis_runtime::{Shutdown, WallClock};
 use trellis_storage::{Store, members};
@@ -85,7 +86,7 @@ impl Door {
         let registry = Running::start(database, options).await;
         let listener = trellis_net::bind("test", SocketAddr::from(([127, 0, 0, 1], 0))).await.unwrap();
         let client = Client(trellis_net::local_address(&listener).unwrap());
-        let router = trellis_registry::router(registry.handle.clone());
+        let router = Written(trellis_registry::router(registry.handle.clone()));
         tokio::spawn(trellis_net::serve(
             listener,
             router,

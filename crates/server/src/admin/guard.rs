@@ -1,36 +1,14 @@
 //! Who may talk to the platform's APIs while there is no authentication: programs on this machine, and no web page.
 
-use std::net::IpAddr;
+use std::net::{Ipv4Addr, Ipv6Addr};
 
-use axum::extract::Request;
-use axum::middleware::Next;
-use axum::response::Response;
 use http::header::{HOST, ORIGIN};
 use http::uri::Authority;
 use http::{HeaderMap, Uri};
-use trellis_core::{Error, codes};
-use trellis_net::body;
 
-use super::answer;
-
-/// Largest request body, in bytes.
-const MAX_BODY: u64 = 1 << 20;
-
-/// Refuses requests for other hosts. A web page can point its own name at 127.0.0.1 (DNS rebinding) and make a browser
-/// send requests here, but not change the `Host` and `Origin` that the browser puts on them.
-pub(super) async fn only_this_machine(request: Request, next: Next) -> Response {
-    match check(request.uri(), request.headers()) {
-        Ok(()) => next.run(request).await,
-        Err(text) => answer::refuse(request.headers(), &Error::new(codes::FORBIDDEN_HOST, text)),
-    }
-}
-
-/// Bounds every body; one that says it is too large fails when it is read.
-pub(super) async fn limit_body(request: Request) -> Request {
-    request.map(|inner| body::limit(inner, MAX_BODY))
-}
-
-fn check(uri: &Uri, headers: &HeaderMap) -> Result<(), String> {
+/// Refuses requests for other hosts, with the reason. A web page can point its own name at 127.0.0.1 (DNS rebinding) and
+/// make a browser send requests here, but not change the `Host` and `Origin` that the browser puts on them.
+pub(super) fn check(uri: &Uri, headers: &HeaderMap) -> Result<(), String> {
     // HTTP/2 has the host in the URI.
     let host = match headers.get(HOST) {
         Some(host) => host.to_str().ok(),
@@ -48,11 +26,17 @@ fn check(uri: &Uri, headers: &HeaderMap) -> Result<(), String> {
     Ok(())
 }
 
+/// Whether a host, with its port if it has one, is an address or this machine by name.
 fn is_here(host: &str) -> bool {
-    let Ok(authority) = host.parse::<Authority>() else { return false };
-    let name = authority.host();
-    let address = name.trim_start_matches('[').trim_end_matches(']');
-    name.eq_ignore_ascii_case("localhost") || address.parse::<IpAddr>().is_ok()
+    let (name_is_here, port) = if let Some(bracketed) = host.strip_prefix('[') {
+        let Some((address, port)) = bracketed.split_once(']') else { return false };
+        (address.parse::<Ipv6Addr>().is_ok(), port)
+    } else {
+        let (name, port) = host.split_at(host.find(':').unwrap_or(host.len()));
+        (name.eq_ignore_ascii_case("localhost") || name.parse::<Ipv4Addr>().is_ok(), port)
+    };
+    name_is_here
+        && (port.is_empty() || port.strip_prefix(':').is_some_and(|port| port.parse::<u16>().is_ok()))
 }
 
 #[cfg(test)]
@@ -66,7 +50,10 @@ mod tests {
         {
             assert!(is_here(here), "{here}");
         }
-        for there in ["", "evil.example", "localhost.evil.example:7700", "127.0.0.1.nip.io", "a b", "null"] {
+        for there in [
+            "", "evil.example", "localhost.evil.example:7700", "127.0.0.1.nip.io", "a b", "null", "[::1]x", "[::1",
+            "::1", "127.0.0.1:x", "evil@127.0.0.1", "localhost:",
+        ] {
             assert!(!is_here(there), "{there}");
         }
     }

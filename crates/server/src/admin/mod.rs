@@ -2,6 +2,7 @@
 
 mod answer;
 mod documents;
+mod gate;
 mod guard;
 mod members;
 mod mesh;
@@ -14,14 +15,16 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use axum::Router;
-use axum::middleware::{from_fn, map_request};
 use axum::routing::get;
 use tokio::net::TcpListener;
 use trellis_core::Error;
 use trellis_net::ServeOptions;
 use trellis_runtime::Shutdown;
 
+use crate::door_counts::DoorCounts;
+
 pub use documents::openapi;
+pub(crate) use gate::Gate;
 pub use members::MemberView;
 pub use platform::{Life, Platform};
 pub use status::{PlatformStatus, ProcessView};
@@ -29,6 +32,9 @@ pub use status::{PlatformStatus, ProcessView};
 /// Answers wait in memory for a slow client up to this size, for each HTTP/2 stream: some events for one who follows
 /// services, of which there may be ten thousand.
 const MAX_SEND_BUFFER: usize = 16 << 10;
+
+/// Largest body of a request, in bytes.
+const MAX_BODY: u64 = 1 << 20;
 
 /// Serves the admin API over at most `max_connections` until `shutdown`, then finishes what it answers for up to `drain`.
 pub async fn serve(
@@ -38,13 +44,13 @@ pub async fn serve(
     drain: Duration,
     shutdown: Shutdown,
 ) -> Result<(), Error> {
-    serve_router(listener, router(platform), max_connections, drain, shutdown).await
+    serve_gate(listener, gate(platform), max_connections, drain, shutdown).await
 }
 
 /// The same for any of the API's forms.
-pub(crate) async fn serve_router(
+pub(crate) async fn serve_gate(
     listener: TcpListener,
-    router: Router,
+    gate: Gate,
     max_connections: u32,
     drain: Duration,
     shutdown: Shutdown,
@@ -56,11 +62,11 @@ pub(crate) async fn serve_router(
         linger: Duration::ZERO,
         ..ServeOptions::default()
     };
-    trellis_net::serve(listener, router, options, shutdown).await
+    trellis_net::serve(listener, gate, options, shutdown).await
 }
 
 /// All of its paths.
-pub fn router(platform: Arc<Platform>) -> Router {
+fn gate(platform: Arc<Platform>) -> Gate {
     let registry = trellis_registry::router(platform.services.clone());
     let config = trellis_config::router(platform.config.clone());
     let traffic = traffic::router(platform.traffic.clone());
@@ -78,15 +84,10 @@ pub fn router(platform: Arc<Platform>) -> Router {
         .route("/readyz", get(status::ready))
         .method_not_allowed_fallback(answer::method_not_allowed)
         .with_state(platform);
-    counts.count(guarded(own.merge(registry).merge(config).merge(traffic).merge(mesh)))
+    guarded(own.merge(registry).merge(config).merge(traffic).merge(mesh), counts)
 }
 
 /// What holds for every path of an admin API: who may ask, how much may be sent, and what is said of a path that is not there.
-pub(crate) fn guarded(router: Router) -> Router {
-    only_this_machine(router.fallback(answer::not_found).layer(map_request(guard::limit_body)))
-}
-
-/// Keeps web pages out of an API that has no authentication, however they get at its address.
-pub(crate) fn only_this_machine(router: Router) -> Router {
-    router.layer(from_fn(guard::only_this_machine))
+pub(crate) fn guarded(router: Router, counts: DoorCounts) -> Gate {
+    Gate::new(router.fallback(answer::not_found), counts).max_body(MAX_BODY)
 }

@@ -10,7 +10,8 @@ use serde_json::{Value, json};
 use tokio::sync::watch;
 use trellis_core::{Discovery, EndpointWatch, ServiceName};
 
-use crate::admin::{self, Life};
+use crate::admin::{self, Gate, Life};
+use crate::door_counts::DoorCounts;
 use crate::traffic::Traffic;
 
 /// No service is known to a gateway without a registry: its routes lead to fixed addresses.
@@ -28,14 +29,14 @@ impl Discovery for NothingKnown {
 }
 
 /// All of its paths.
-pub(super) fn router(traffic: Traffic, life: Life) -> Router {
+pub(super) fn gate(traffic: Traffic, life: Life) -> Gate {
     let health = Router::new()
         .route("/livez", get(async || Json(json!({ "status": "OK" }))))
         .route("/readyz", get(ready))
         .route("/health", get(ready))
         .with_state(life);
     let metrics = admin::traffic::metrics_router(traffic.clone());
-    admin::guarded(health.merge(admin::traffic::router(traffic)).merge(metrics))
+    admin::guarded(health.merge(admin::traffic::router(traffic)).merge(metrics), DoorCounts::default())
 }
 
 async fn ready(State(life): State<Life>) -> (StatusCode, Json<Value>) {

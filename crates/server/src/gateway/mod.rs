@@ -89,13 +89,13 @@ pub async fn run(
     let discovery = admin::nothing_known();
     let (gateway, handle) = Gateway::new(traffic::options(&manifest), table, discovery)?;
     let life = Life::starting();
-    let router = admin::router(Traffic::new(handle, &manifest, overrides), life.clone());
+    let gate = admin::gate(Traffic::new(handle, &manifest, overrides), life.clone());
 
     // The gateway stops first, so that it can be watched until it has.
     let tasks = Tasks::new(stop.clone());
     let admin_stop = Shutdown::new();
     let most = model.admin.max_connections;
-    let operators = crate::admin::serve_router(admin_socket, router, most, ADMIN_DRAIN, admin_stop.clone());
+    let operators = crate::admin::serve_gate(admin_socket, gate, most, ADMIN_DRAIN, admin_stop.clone());
     tasks.spawn("admin", TaskKind::Essential, operators);
     let carrying = gateway.serve(doors, stop.clone()).inspect(move |_| admin_stop.trigger());
     tasks.spawn("gateway", TaskKind::Essential, carrying);

@@ -13,7 +13,8 @@ use serde_json::{Value, json};
 use trellis_core::{InstanceId, ServiceName};
 use trellis_proxy::Handle;
 
-use crate::admin::{self, Life};
+use crate::admin::{self, Gate, Life};
+use crate::door_counts::DoorCounts;
 
 /// Both directions, once they are open. Clones share it.
 #[derive(Debug, Clone, Default)]
@@ -54,7 +55,7 @@ impl Doors {
 }
 
 /// All of its paths.
-pub(super) fn router(doors: Doors, life: Life) -> Router {
+pub(super) fn gate(doors: Doors, life: Life) -> Gate {
     let health = Router::new()
         .route("/livez", get(async || Json(json!({ "status": "OK" }))))
         .route("/readyz", get(ready))
@@ -64,7 +65,7 @@ pub(super) fn router(doors: Doors, life: Life) -> Router {
         .route("/v1/proxy", get(show))
         .route("/metrics/{direction}", get(metrics))
         .with_state(doors);
-    admin::guarded(health.merge(own))
+    admin::guarded(health.merge(own), DoorCounts::default())
 }
 
 /// For whom it stands, which configuration is in force, and what has been carried.

@@ -88,10 +88,10 @@ pub async fn run(options: Options, stop: Shutdown, announce: impl FnOnce(&Summar
 
     // Its own stop, since it is to be seen until the rest has stopped.
     let (life, doors, admin_stop) = (Life::starting(), Doors::default(), Shutdown::new());
-    let router = admin::router(doors.clone(), life.clone());
+    let gate = admin::gate(doors.clone(), life.clone());
     let admin_tasks = Tasks::new(admin_stop.clone());
     let most = Admin::default().max_connections;
-    let operators = crate::admin::serve_router(sockets.admin, router, most, ADMIN_DRAIN, admin_stop.clone());
+    let operators = crate::admin::serve_gate(sockets.admin, gate, most, ADMIN_DRAIN, admin_stop.clone());
     admin_tasks.spawn("admin", TaskKind::Essential, operators);
 
     // Connections wait in the listeners until it is known what becomes of them.

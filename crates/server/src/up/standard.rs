@@ -12,7 +12,7 @@ use trellis_net::{bind, local_address};
 use trellis_runtime::{Shutdown, WallClock};
 
 use super::stages::Stage;
-use crate::admin::only_this_machine;
+use crate::admin::Gate;
 use crate::door_counts::{DoorCounts, Doors};
 use crate::manifest::Manifest;
 use crate::traffic::Traffic;
@@ -62,8 +62,8 @@ impl Sockets {
             doors.consul = Some(format!("http://{address}"));
             let limits = options.serve.clone();
             let router = trellis_consul::router(options, registry.clone(), config.clone(), platform);
-            let router = open.consul.insert(DoorCounts::default()).count(only_this_machine(router));
-            let serving = trellis_net::serve(listener, router, limits, stage.shutdown());
+            let counts = open.consul.insert(DoorCounts::default()).clone();
+            let serving = trellis_net::serve(listener, Gate::new(router, counts), limits, stage.shutdown());
             stage.spawn("consul", serving);
         }
         if let Some(listener) = self.eureka {
@@ -72,8 +72,8 @@ impl Sockets {
             doors.eureka = Some(format!("http://{address}"));
             let limits = options.limits();
             let router = trellis_eureka::router(options, registry.clone());
-            let router = open.eureka.insert(DoorCounts::default()).count(only_this_machine(router));
-            let serving = trellis_net::serve(listener, router, limits, stage.shutdown());
+            let counts = open.eureka.insert(DoorCounts::default()).clone();
+            let serving = trellis_net::serve(listener, Gate::new(router, counts), limits, stage.shutdown());
             stage.spawn("eureka", serving);
         }
         if model.dns.enabled {

@@ -14,6 +14,7 @@ use http_body_util::BodyExt as _;
 use serde_json::Value;
 use tower::ServiceExt as _;
 use trellis_net::PeerAddr;
+use trellis_net::refusal::Written;
 
 use crate::support::Node;
 
@@ -43,13 +44,13 @@ impl Answer {
 /// A program on this machine that speaks to the door.
 #[derive(Clone)]
 pub(super) struct Client {
-    router: Router,
+    router: Written<Router>,
     peer: SocketAddr,
 }
 
 impl Client {
     pub(super) fn of(node: &Node) -> Self {
-        Self { router: trellis_config::router(node.handle.clone()), peer: "127.0.0.1:5000".parse().unwrap() }
+        Self { router: Written(trellis_config::router(node.handle.clone())), peer: "127.0.0.1:5000".parse().unwrap() }
     }
 
     pub(super) fn at(&self, peer: &str) -> Self {

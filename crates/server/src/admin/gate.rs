@@ -1,0 +1,99 @@
+//! What every request to one of the platform's own doors goes through, written as one service: a layer of axum's costs
+//! each request two allocations, and these doors answer a hundred thousand in a second.
+
+use std::convert::Infallible;
+use std::pin::Pin;
+use std::task::{Context, Poll, ready};
+
+use axum::Router;
+use axum::extract::Request;
+use axum::response::Response;
+use axum::routing::future::RouteFuture;
+use pin_project_lite::pin_project;
+use tower::Service;
+use trellis_core::{Error, codes};
+use trellis_net::refusal::{Written, Writing};
+use trellis_net::{Body, body};
+
+use super::{answer, guard};
+use crate::door_counts::{DoorCounts, UnderWay};
+
+/// A door: keeps web pages out of an API that has no authentication, however they get at its address; bounds bodies; counts;
+/// and writes what its handlers refuse.
+#[derive(Clone)]
+pub(crate) struct Gate {
+    router: Written<Router>,
+    max_body: Option<u64>,
+    counts: DoorCounts,
+}
+
+impl Gate {
+    /// Around `router`, which bounds bodies itself.
+    pub(crate) fn new(router: Router, counts: DoorCounts) -> Self {
+        Self { router: Written(router), max_body: None, counts }
+    }
+
+    /// The same, with at most so many bytes in the body of a request.
+    pub(super) fn max_body(self, bytes: u64) -> Self {
+        Self { max_body: Some(bytes), ..self }
+    }
+}
+
+impl Service<Request> for Gate {
+    type Response = Response;
+    type Error = Infallible;
+    type Future = Answering;
+
+    fn poll_ready(&mut self, cx: &mut Context<'_>) -> Poll<Result<(), Infallible>> {
+        self.router.poll_ready(cx)
+    }
+
+    fn call(&mut self, mut request: Request) -> Answering {
+        let under_way = self.counts.begin();
+        if let Err(text) = guard::check(request.uri(), request.headers()) {
+            let refused = answer::refuse(request.headers(), &Error::new(codes::FORBIDDEN_HOST, text));
+            return Answering { under_way, step: Step::Refused { answer: Some(refused) } };
+        }
+        if let Some(most) = self.max_body {
+            request = request.map(|inner: Body| body::limit(inner, most));
+        }
+        Answering { under_way, step: Step::Asked { answer: self.router.call(request) } }
+    }
+}
+
+pin_project! {
+    /// The answer to one request.
+    pub(crate) struct Answering {
+        under_way: UnderWay,
+        #[pin]
+        step: Step,
+    }
+}
+
+pin_project! {
+    #[project = StepOf]
+    enum Step {
+        Refused { answer: Option<Response> },
+        Asked {
+            #[pin]
+            answer: Writing<RouteFuture<Infallible>>,
+        },
+    }
+}
+
+impl Future for Answering {
+    type Output = Result<Response, Infallible>;
+
+    fn poll(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Self::Output> {
+        let this = self.project();
+        let response = match this.step.project() {
+            StepOf::Refused { answer } => answer.take().unwrap_or_default(),
+            StepOf::Asked { answer } => {
+                let Ok(answer) = ready!(answer.poll(cx));
+                answer
+            }
+        };
+        this.under_way.answered(response.status());
+        Poll::Ready(Ok(response))
+    }
+}
