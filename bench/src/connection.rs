@@ -8,7 +8,7 @@ use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::TcpStream;
 
 /// Largest answer.
-const MAX_ANSWER: usize = 64 << 10;
+pub(crate) const MAX_ANSWER: usize = 64 << 10;
 /// Most header lines of one.
 const MAX_HEADERS: usize = 64;
 
@@ -84,7 +84,7 @@ impl Broken {
 }
 
 /// The answer that `read` is; none while it is not whole.
-fn parse(read: &[u8]) -> Result<Option<Answer>, Broken> {
+pub(crate) fn parse(read: &[u8]) -> Result<Option<Answer>, Broken> {
     let odd = |cause: String| Broken { step: "answer", cause };
     let mut headers = [httparse::EMPTY_HEADER; MAX_HEADERS];
     let mut head = httparse::Response::new(&mut headers);

@@ -7,6 +7,7 @@ pub mod chaos;
 pub(crate) mod child;
 pub mod client;
 pub(crate) mod connection;
+mod cores;
 pub mod load;
 pub mod measure;
 pub mod money;

@@ -26,6 +26,9 @@ pub struct Args {
     /// Connections of the load
     #[arg(long, default_value_t = 64, value_parser = clap::value_parser!(u16).range(1..=2000))]
     connections: u16,
+    /// Let registries and load run on all cores in `throughput`, not on half of them each
+    #[arg(long)]
+    share_cores: bool,
     /// Watchers of one service
     #[arg(long, default_value_t = 10_000, value_parser = clap::value_parser!(u16).range(1..=12_000))]
     watchers: u16,
@@ -67,6 +70,7 @@ impl Args {
             warm_up: Duration::from_secs(1),
             rounds: self.rounds.into(),
             connections: self.connections.into(),
+            share_cores: self.share_cores,
             watchers: self.watchers.into(),
             changes: self.changes.into(),
             instances: self.instances,

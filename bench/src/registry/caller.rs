@@ -7,12 +7,12 @@ use std::time::Duration;
 use anyhow::{Result, anyhow};
 
 use super::act::Act;
-use super::doors::{Consul, Dns, Door, Etcd, Eureka, Nacos, Trellis};
+use super::doors::{Consul, Dns, Door, Etcd, Eureka, Trellis};
 use super::servers::Peer;
 use crate::connection::Connection;
 
 /// Longest wait for one answer.
-const ANSWER_LIMIT: Duration = Duration::from_secs(20);
+pub(super) const ANSWER_LIMIT: Duration = Duration::from_secs(20);
 
 /// A connection that is kept, and used for one call after the other.
 pub(super) enum Caller {
@@ -47,10 +47,8 @@ impl Way {
 impl Caller {
     /// Connects to `peer`, which listens on `address`.
     pub(super) async fn connect(peer: Peer, address: SocketAddr) -> Result<Self> {
-        let door: &'static dyn Door = match peer {
-            Peer::Ours => &Trellis,
-            Peer::Rnacos => &Nacos,
-            Peer::Etcd => return Ok(Self::Etcd(Box::new(Etcd::connect(address).await?))),
+        let Some(door) = peer.door() else {
+            return Ok(Self::Etcd(Box::new(Etcd::connect(address).await?)));
         };
         Ok(Self::Http { address, door, connection: Some(open(address).await?) })
     }

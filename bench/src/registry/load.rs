@@ -5,19 +5,21 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::{Duration, Instant};
 
-use anyhow::{Context, Result};
+use anyhow::{Context, Result, anyhow};
 use hdrhistogram::Histogram;
 use tokio::runtime::Builder;
 use tokio::task::{JoinSet, LocalSet};
 
 use super::act::Act;
 use super::caller::Caller;
+use super::plain::Clients;
 use super::servers::Peer;
+use crate::cores;
 
 /// The histogram's ceiling, in microseconds.
 const MAX_MICROS: u64 = 60_000_000;
 /// Wait after a failure: a server that is gone refuses at once.
-const BREATH: Duration = Duration::from_millis(10);
+pub(super) const BREATH: Duration = Duration::from_millis(10);
 
 /// What was answered in one window.
 pub(super) struct Run {
@@ -29,35 +31,51 @@ pub(super) struct Run {
     pub(super) micros: Histogram<u64>,
 }
 
-/// Loads whoever listens on `address` over `connections` with what `next` says, for `time` or until `most` were asked.
+/// Loads whoever listens on `address` over `connections` with what `next` says, for `time` or until `most` were asked. On
+/// each of `cores` is a thread with its share of the connections, or on each there is if none is named.
 pub(super) async fn run(
-    at: (Peer, SocketAddr),
+    (peer, address): (Peer, SocketAddr),
     connections: usize,
     limit: Limit,
+    cores: &[usize],
     next: impl Fn(u64) -> Act + Send + Sync + 'static,
 ) -> Result<Run> {
-    // A thread for each core, each with its share of the connections: one alone would be what is measured.
-    let threads = std::thread::available_parallelism().map_or(1, usize::from).min(connections.max(1));
-    let began = Instant::now();
-    let load = Arc::new(Load { at, limit, began, count: AtomicU64::new(0), next });
+    let threads = match cores.len() {
+        0 => std::thread::available_parallelism().map_or(1, usize::from),
+        count => count,
+    };
+    let threads = threads.min(connections.max(1));
+    let load = Arc::new(Load::new(limit, next));
+    let began = load.began;
     let shares: Vec<_> = (0..threads)
         .map(|thread| {
             let share = connections / threads + usize::from(thread < connections % threads);
-            let load = load.clone();
-            tokio::task::spawn_blocking(move || load.run(share))
+            let (load, core) = (load.clone(), cores.get(thread).copied());
+            std::thread::spawn(move || {
+                if let Some(core) = core {
+                    cores::keep_to(&[core])?;
+                }
+                match peer.door() {
+                    Some(door) => Clients::connect(&load, door, address, share)?.run(),
+                    None => load.run(peer, address, share),
+                }
+            })
         })
         .collect();
-    let mut all = Run::new()?;
-    for share in shares {
-        all.add(share.await.context("a thread of clients failed")??)?;
-    }
+    let joined = tokio::task::spawn_blocking(move || {
+        let mut all = Run::new()?;
+        for share in shares {
+            all.add(share.join().map_err(|_| anyhow!("a thread of clients panicked"))??)?;
+        }
+        Ok::<_, anyhow::Error>(all)
+    });
+    let mut all = joined.await.context("a thread of clients failed")??;
     all.seconds = began.elapsed().as_secs_f64();
     Ok(all)
 }
 
 /// What all threads of a load share.
-struct Load<N> {
-    at: (Peer, SocketAddr),
+pub(super) struct Load<N> {
     limit: Limit,
     began: Instant,
     /// How many were asked.
@@ -65,14 +83,36 @@ struct Load<N> {
     next: N,
 }
 
+impl<N: Fn(u64) -> Act> Load<N> {
+    /// A load that begins now.
+    pub(super) fn new(limit: Limit, next: N) -> Self {
+        Self { limit, began: Instant::now(), count: AtomicU64::new(0), next }
+    }
+
+    /// What to ask next, if the load is not over.
+    pub(super) fn next(&self, now: Instant) -> Option<Act> {
+        if let Limit::Time(time) = self.limit
+            && now - self.began >= time
+        {
+            return None;
+        }
+        let number = self.count.fetch_add(1, Ordering::Relaxed);
+        if let Limit::Count(most) = self.limit
+            && number >= most
+        {
+            return None;
+        }
+        Some((self.next)(number))
+    }
+}
+
 impl<N: Fn(u64) -> Act + Send + Sync + 'static> Load<N> {
-    /// So many connections, on this thread.
-    fn run(self: Arc<Self>, connections: usize) -> Result<Run> {
+    /// So many connections, on this thread, with a task for each: for who does not speak HTTP/1.1.
+    fn run(self: Arc<Self>, peer: Peer, address: SocketAddr, connections: usize) -> Result<Run> {
         let runtime = Builder::new_current_thread().enable_all().build().context("no runtime for clients")?;
         let done = async move {
             let mut tasks = JoinSet::new();
             for _ in 0..connections {
-                let (peer, address) = self.at;
                 tasks.spawn_local(self.clone().one(Caller::connect(peer, address).await?));
             }
             let mut all = Run::new()?;
@@ -88,25 +128,11 @@ impl<N: Fn(u64) -> Act + Send + Sync + 'static> Load<N> {
         let mut run = Run::new()?;
         loop {
             let sent = Instant::now();
-            if let Limit::Time(time) = self.limit
-                && sent - self.began >= time
-            {
-                return Ok(run);
-            }
-            let number = self.count.fetch_add(1, Ordering::Relaxed);
-            if let Limit::Count(most) = self.limit
-                && number >= most
-            {
-                return Ok(run);
-            }
-            match caller.call((self.next)(number)).await {
-                Ok(()) => {
-                    run.answered += 1;
-                    run.micros.saturating_record(sent.elapsed().as_micros() as u64);
-                }
+            let Some(act) = self.next(sent) else { return Ok(run) };
+            match caller.call(act).await {
+                Ok(()) => run.answered(sent.elapsed()),
                 Err(error) => {
-                    run.failed += 1;
-                    run.reason.get_or_insert_with(|| format!("{error:#}"));
+                    run.failed(format!("{error:#}"));
                     tokio::time::sleep(BREATH).await;
                 }
             }
@@ -122,9 +148,19 @@ pub(super) enum Limit {
 }
 
 impl Run {
-    fn new() -> Result<Self> {
+    pub(super) fn new() -> Result<Self> {
         let micros = Histogram::new_with_max(MAX_MICROS, 3).context("no histogram")?;
         Ok(Self { answered: 0, failed: 0, reason: None, seconds: 0.0, micros })
+    }
+
+    pub(super) fn answered(&mut self, after: Duration) {
+        self.answered += 1;
+        self.micros.saturating_record(after.as_micros() as u64);
+    }
+
+    pub(super) fn failed(&mut self, reason: String) {
+        self.failed += 1;
+        self.reason.get_or_insert(reason);
     }
 
     fn add(&mut self, other: Self) -> Result<()> {

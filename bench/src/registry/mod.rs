@@ -10,6 +10,7 @@ mod doors;
 mod load;
 mod locks;
 mod nodes;
+mod plain;
 mod print;
 mod servers;
 mod size;
@@ -32,6 +33,7 @@ pub use size::Size;
 pub use throughput::{Load, Row, Sample};
 pub use watch::{Failed as WatchFailed, Row as Watched};
 
+use crate::cores::Split;
 use crate::procs;
 use crate::proxy::{Target, raise_descriptors};
 use crate::stop::unless_told;
@@ -56,6 +58,8 @@ pub struct Options {
     pub rounds: usize,
     /// Connections of the load.
     pub connections: usize,
+    /// Registries and load run on all cores, in [`Scenario::Throughput`]. Otherwise each has half of them.
+    pub share_cores: bool,
     /// Watchers of one service.
     pub watchers: usize,
     /// Changes that they have to hear of.
@@ -92,8 +96,12 @@ impl Scenario {
 /// Everything that was measured in one run.
 #[derive(Debug, Serialize)]
 pub struct Report {
-    /// Cores of the machine, shared by registries and load.
+    /// Cores of the machine.
     pub cores: usize,
+    /// Cores on which registries ran in [`Scenario::Throughput`], one at a time.
+    pub server_cores: usize,
+    /// Cores on which their load ran.
+    pub load_cores: usize,
     /// Connections of the load.
     pub connections: usize,
     /// Seconds of load on each registry in each round.
@@ -143,8 +151,13 @@ async fn measure(options: &Options, folder: &Path) -> Result<Report> {
     ensure!(!options.peers.is_empty() && !options.scenarios.is_empty(), "nothing to measure");
     raise_descriptors()?;
     let chosen = |scenario| options.scenarios.contains(&scenario);
+    let cores = std::thread::available_parallelism()?.get();
+    let split = if options.share_cores { Split::default() } else { Split::halves()? };
+    let or_all = |some: &[usize]| if some.is_empty() { cores } else { some.len() };
     let mut report = Report {
-        cores: std::thread::available_parallelism()?.get(),
+        cores,
+        server_cores: or_all(&split.servers),
+        load_cores: or_all(&split.load),
         connections: options.connections,
         seconds: options.time.as_secs_f64(),
         rounds: options.rounds,
@@ -157,24 +170,23 @@ async fn measure(options: &Options, folder: &Path) -> Result<Report> {
         locks: None,
         targets: Vec::new(),
     };
-    if chosen(Scenario::Throughput) || chosen(Scenario::Watch) {
-        let servers = servers(options, folder).await?;
-        if chosen(Scenario::Throughput) {
-            for load in &options.loads {
-                let (rows, targets) = throughput::run(options, &servers, *load).await?;
-                report.throughput.push(Loaded { load: *load, rows });
-                report.targets.extend(targets);
-            }
-        }
-        if chosen(Scenario::Watch) {
-            let (rows, failed, targets) = watch::run(options, &servers).await;
-            report.watch = rows;
-            report.watch_failed = failed;
+    if chosen(Scenario::Throughput) {
+        let servers = servers(options, &split.servers, &folder.join("throughput")).await?;
+        for load in &options.loads {
+            let (rows, targets) = throughput::run(options, &split.load, &servers, *load).await?;
+            report.throughput.push(Loaded { load: *load, rows });
             report.targets.extend(targets);
         }
-        for server in servers {
-            server.child.stop().await?;
-        }
+        stop(servers).await?;
+    }
+    if chosen(Scenario::Watch) {
+        // One thread of watchers leaves room for more than half of the cores.
+        let servers = servers(options, &[], &folder.join("watch")).await?;
+        let (rows, failed, targets) = watch::run(options, &servers).await;
+        report.watch = rows;
+        report.watch_failed = failed;
+        report.targets.extend(targets);
+        stop(servers).await?;
     }
     if options.peers.contains(&Peer::Ours) {
         if chosen(Scenario::Size) {
@@ -194,10 +206,10 @@ async fn measure(options: &Options, folder: &Path) -> Result<Report> {
     Ok(report)
 }
 
-/// All that take part, each with the same data.
-async fn servers(options: &Options, folder: &Path) -> Result<Vec<Server>> {
+/// All that take part, each with the same data, on these cores.
+async fn servers(options: &Options, cores: &[usize], folder: &Path) -> Result<Vec<Server>> {
     // Nobody is stopped by a limit of ours that the others do not have.
-    let room = Room { instances: 20_000_000, waiters: options.watchers + 1_000 };
+    let room = Room { instances: 20_000_000, waiters: options.watchers + 1_000, cores: cores.into() };
     let mut all = Vec::new();
     for peer in &options.peers {
         progress(&format!("{} is started and filled", peer.name()));
@@ -206,6 +218,13 @@ async fn servers(options: &Options, folder: &Path) -> Result<Vec<Server>> {
         all.push(server);
     }
     Ok(all)
+}
+
+async fn stop(servers: Vec<Server>) -> Result<()> {
+    for server in servers {
+        server.child.stop().await?;
+    }
+    Ok(())
 }
 
 #[expect(clippy::print_stderr, reason = "a run takes minutes, and shows where it is")]

@@ -12,9 +12,15 @@ use crate::proxy::{median, target_table};
 /// Everything that was measured.
 pub fn report(report: &Report) -> String {
     let mut text = format!(
-        "{} cores for registries and load together; load average before: {}\n\
+        "{} cores, throughput: {} for a registry, {} for its load; load average before: {}\n\
          {} connections, {} rounds of {} s; medians over the rounds\n",
-        report.cores, report.load_before, report.connections, report.rounds, report.seconds
+        report.cores,
+        report.server_cores,
+        report.load_cores,
+        report.load_before,
+        report.connections,
+        report.rounds,
+        report.seconds
     );
     for loaded in &report.throughput {
         text += &throughput(loaded);

@@ -12,7 +12,9 @@ use tokio::net::TcpStream;
 
 use super::act::{Act, Key, Service};
 use super::caller::Caller;
+use super::doors::{Door, Nacos, Trellis};
 use crate::child::{Child, free_addresses};
+use crate::cores;
 
 /// Who can be measured.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum, Serialize)]
@@ -74,6 +76,15 @@ impl Peer {
             Self::Rnacos => "r-nacos",
         }
     }
+
+    /// How it is asked over HTTP/1.1, if it can be.
+    pub(super) fn door(self) -> Option<&'static dyn Door> {
+        match self {
+            Self::Ours => Some(&Trellis),
+            Self::Rnacos => Some(&Nacos),
+            Self::Etcd => None,
+        }
+    }
 }
 
 /// A registry that answers. Dropping it kills it.
@@ -104,7 +115,15 @@ impl Server {
         std::fs::create_dir_all(folder).with_context(|| format!("cannot make {}", folder.display()))?;
         let data = folder.join("data").display().to_string();
         let [address, second, third] = free_addresses()?;
-        let start = |program: &Path, args: Vec<String>| Child::start(peer.name(), program, args, folder);
+        let start = |program: &Path, args: Vec<String>| {
+            let args = [vec![program.display().to_string()], args].concat();
+            if room.cores.is_empty() {
+                return Child::start(peer.name(), Path::new("/usr/bin/env"), args, folder);
+            }
+            // Its threads are as many as it finds cores.
+            let cores = ["--cpu-list".to_owned(), cores::list(&room.cores)];
+            Child::start(peer.name(), Path::new("taskset"), [&cores[..], &args].concat(), folder)
+        };
         let child = match peer {
             Peer::Ours => {
                 let manifest = folder.join("trellis.toml");
@@ -176,15 +195,17 @@ async fn leads(address: SocketAddr) -> bool {
 /// An application without modules has to lead somewhere. Nobody asks for it.
 pub(super) const ROUTE: &str = "\n[[route]]\npath = \"/\"\nrespond = { body = \"nothing is here\" }\n";
 
-/// How much ours has to have room for.
-#[derive(Debug, Clone, Copy)]
+/// What a server has to have room for, and where it runs.
+#[derive(Debug, Clone)]
 pub(super) struct Room {
     pub(super) instances: usize,
     pub(super) waiters: usize,
+    /// None: all.
+    pub(super) cores: Vec<usize>,
 }
 
 impl Room {
-    fn manifest(self, gateway: SocketAddr) -> String {
+    fn manifest(&self, gateway: SocketAddr) -> String {
         format!(
             "[app]\nname = \"bench\"\n\n[gateway]\nlisten = \"{gateway}\"\n\n\
              [registry]\nmax_instances = {}\nmax_waiters = {}\n{ROUTE}",

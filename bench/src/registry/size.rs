@@ -43,14 +43,14 @@ pub struct Size {
 pub(super) async fn run(options: &Options, folder: &Path) -> Result<(Size, Vec<Target>)> {
     let services = options.instances / COPIES;
     let instances = services * COPIES;
-    let room = Room { instances: instances as usize + 1_000, waiters: 1_000 };
+    let room = Room { instances: instances as usize + 1_000, waiters: 1_000, cores: Vec::new() };
     let server = Server::start(&options.programs, Peer::Ours, folder, &room).await?;
     tokio::time::sleep(REST).await;
     let empty_rss_mb = mb(server.child.memory()?.rss_kib);
     progress(&format!("[size] {instances} instances are registered"));
     let next = |number: u64| Act::Register(Service((number / COPIES) as u32).copy(number % COPIES));
     let at = (server.peer, server.address);
-    let run = load::run(at, options.connections, Limit::Count(instances), next).await?;
+    let run = load::run(at, options.connections, Limit::Count(instances), &[], next).await?;
     ensure!(run.failed == 0, "{:?}; {}", run.reason, server.child.last_words());
     tokio::time::sleep(REST).await;
     let rss_mb = mb(server.child.memory()?.rss_kib);

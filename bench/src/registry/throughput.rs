@@ -127,7 +127,7 @@ pub(super) async fn fill(server: &Server, connections: usize) -> Result<()> {
         None => Act::Register(Service((number / COPIES) as u32).copy(number % COPIES)),
         Some(key) => Act::Write(Key(key as u32), 0),
     };
-    let run = load::run(at, connections, Limit::Count(instances + u64::from(KEYS)), all).await?;
+    let run = load::run(at, connections, Limit::Count(instances + u64::from(KEYS)), &[], all).await?;
     whole(server, &run)
 }
 
@@ -143,9 +143,10 @@ fn whole(server: &Server, run: &Run) -> Result<()> {
     Ok(())
 }
 
-/// Every server in turn, round after round.
+/// Every server in turn, round after round; the load runs on these cores.
 pub(super) async fn run(
     options: &Options,
+    cores: &[usize],
     servers: &[Server],
     what: Load,
 ) -> Result<(Vec<Row>, Vec<Target>)> {
@@ -163,7 +164,7 @@ pub(super) async fn run(
             let before = server.child.cpu()?;
             let limit = Limit::Time(time);
             let at = (server.peer, server.address);
-            let run = load::run(at, options.connections, limit, what.acts(round as u64)).await;
+            let run = load::run(at, options.connections, limit, cores, what.acts(round as u64)).await;
             let run = run.with_context(|| server.child.last_words())?;
             if round == 0 {
                 whole(server, &run)?;

@@ -22,6 +22,7 @@ fn options(scenario: Scenario) -> Result<Options> {
         warm_up: Duration::from_millis(100),
         rounds: 2,
         connections: 8,
+        share_cores: false,
         watchers: 150,
         changes: 3,
         instances: 500,

@@ -25,7 +25,7 @@ mod snapshot;
 mod topics;
 pub mod versioned;
 
-pub use door::{openapi, router};
+pub use door::{at_once, openapi, router};
 pub use error::{Error, Result};
 pub use handle::Handle;
 pub use options::Options;

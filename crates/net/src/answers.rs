@@ -50,10 +50,32 @@ impl<T: Clone + Eq + Hash> Answers<T> {
         most: usize,
         make: impl FnOnce() -> Bytes,
     ) -> (Arc<Cached>, bool) {
+        self.find((topic, variant, index), |there| there >= index, most, make)
+    }
+
+    /// The answer of this index and no other, for indexes that do not only grow.
+    pub fn exactly(
+        &self,
+        topic: &T,
+        variant: &str,
+        index: u64,
+        most: usize,
+        make: impl FnOnce() -> Bytes,
+    ) -> (Arc<Cached>, bool) {
+        self.find((topic, variant, index), |there| there == index, most, make)
+    }
+
+    fn find(
+        &self,
+        (topic, variant, index): (&T, &str, u64),
+        is_good: impl Fn(u64) -> bool,
+        most: usize,
+        make: impl FnOnce() -> Bytes,
+    ) -> (Arc<Cached>, bool) {
         let slot = {
             let mut inner = self.lock();
             let known = inner.answers.get(topic).and_then(|variants| variants.get(variant));
-            if let Some(slot) = known.filter(|slot| slot.index >= index) {
+            if let Some(slot) = known.filter(|slot| is_good(slot.index)) {
                 slot.clone()
             } else {
                 let slot = Arc::new(Slot { index, made: OnceLock::new() });
@@ -115,6 +137,11 @@ mod tests {
         assert_eq!(ask("xml", 3, "b").0.body, "b");
         assert_eq!(ask("json", 4, "c").0.body, "c");
         assert_eq!(ask("json", 3, "never made").0.body, "c", "newer is as good");
+        let exactly = |index: u64, body: &'static str| {
+            cache.exactly(&"nodes", "json", index, 1 << 20, || Bytes::from_static(body.as_bytes()))
+        };
+        assert_eq!(exactly(4, "never made").0.body, "c");
+        assert_eq!(exactly(3, "d").0.body, "d");
     }
 
     #[test]

@@ -38,7 +38,7 @@ mod view;
 mod watches;
 mod writer;
 
-pub use door::{openapi, router};
+pub use door::{at_once, openapi, router};
 pub use error::{Error, Fault, Result};
 pub use handle::Handle;
 pub use handle::members::MemberNode;

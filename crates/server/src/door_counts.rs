@@ -95,7 +95,8 @@ mod tests {
             .route("/", get(|| async { "here" }))
             .route("/wait", get(|| async { std::future::pending::<StatusCode>().await }));
         let gate = Gate::new(router, counts.clone());
-        let request = |path: &str| Request::builder().uri(path).header("host", "localhost").body(Body::empty());
+        let request =
+            |path: &str| Request::builder().uri(path).header("host", "localhost").body(Body::empty());
         let ask = |path: &str| gate.clone().oneshot(request(path).unwrap());
         assert_eq!(ask("/").await.unwrap().status(), StatusCode::OK);
         assert_eq!(ask("/none").await.unwrap().status(), StatusCode::NOT_FOUND);

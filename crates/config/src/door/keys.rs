@@ -5,7 +5,9 @@ use std::collections::BTreeMap;
 use axum::Json as Answer;
 use axum::extract::State;
 use axum::http::header::{CONTENT_TYPE, ETAG};
+use axum::http::{HeaderValue, Method, Request};
 use axum::response::{IntoResponse, Response};
+use bytes::Bytes;
 use serde::Deserialize;
 use trellis_net::refusal::{ProblemSchema, Reply};
 use utoipa::IntoParams;
@@ -13,7 +15,7 @@ use utoipa::IntoParams;
 use super::input::{InSpace, Key, Peer, Query, SpacePath};
 use crate::error::Error;
 use crate::handle::Handle;
-use crate::versioned::{Instance, ListView};
+use crate::versioned::{Format, Instance, ListView, Space};
 
 /// How keys are shown.
 #[derive(Deserialize, IntoParams)]
@@ -93,10 +95,37 @@ pub(super) async fn show(
     let instance = instance(look.instance, look.labels.as_deref())?;
     let reveal = peer.may_reveal(&handle, look.reveal)?;
     if look.raw {
-        let (format, value, version) = handle.config_text(&key, instance.as_ref(), reveal)?;
-        let headers = [(CONTENT_TYPE, format.media_type().to_owned()), (ETAG, format!("\"{version}\""))];
-        return Ok((headers, value).into_response());
+        return Ok(raw(handle.config_text(&key, instance.as_ref(), reveal)?));
     }
     let view = handle.config_get(&key, instance.as_ref(), reveal)?;
     Ok(([(ETAG, format!("\"{}\"", view.version))], Answer(view)).into_response())
+}
+
+/// Answers what is asked most often, a value as it was written, without a router. None: it is another question, or put in
+/// another way, or there is no such key, and the [router](super::router) has the answer.
+pub fn at_once<B>(handle: &Handle, request: &Request<B>) -> Option<Response> {
+    let uri = request.uri();
+    if request.method() != Method::GET || uri.query() != Some("raw=true") {
+        return None;
+    }
+    let mut parts = uri.path().strip_prefix("/v1/config/")?.splitn(4, '/');
+    let (app, env, keys, key) = (parts.next()?, parts.next()?, parts.next()?, parts.next()?);
+    // What is no name is the router's, and what is written with escapes.
+    if keys != "keys" || key.contains('%') {
+        return None;
+    }
+    let key = Space { app: app.parse().ok()?, env: env.parse().ok()? }.key(key).ok()?;
+    handle.config_text(&key, None, false).ok().map(raw)
+}
+
+fn raw((format, value, version): (Format, Bytes, u64)) -> Response {
+    let mut response = Response::new(value.into());
+    let headers = response.headers_mut();
+    headers.reserve(2);
+    headers.insert(CONTENT_TYPE, HeaderValue::from_static(format.media_type()));
+    // A number in quotes is a value of a header.
+    if let Ok(tag) = HeaderValue::try_from(format!("\"{version}\"")) {
+        headers.insert(ETAG, tag);
+    }
+    response
 }

@@ -15,6 +15,8 @@ use utoipa::openapi::OpenApi;
 
 use crate::handle::Handle;
 
+pub use keys::at_once;
+
 /// The configuration over HTTP, to be mounted at the root of the admin API, with
 /// [`Written`](refusal::Written) around all of it.
 pub fn router(handle: Handle) -> Router {

@@ -7,7 +7,6 @@ use std::task::Poll;
 use std::time::Duration;
 
 use hyper::server::conn::http1;
-use hyper_util::rt::TokioTimer;
 use tokio::io::{AsyncRead, AsyncReadExt, AsyncWrite};
 use tokio::net::TcpStream;
 use tokio::time::timeout;
@@ -40,11 +39,8 @@ impl Builders {
     pub(super) fn new(options: &ServeOptions) -> Self {
         let max_head = options.max_header_bytes.max(8192);
         let mut http1 = http1::Builder::new();
-        // The parser's timer runs while a connection is idle as well; a head that has begun has a shorter one.
-        http1
-            .timer(TokioTimer::new())
-            .header_read_timeout(options.idle_timeout)
-            .max_buf_size(max_head as usize);
+        // Heads that have begun, bodies and quiet connections are seen to here, without a timer for each request.
+        http1.header_read_timeout(None).max_buf_size(max_head as usize);
         let patience = Patience { head: options.header_timeout, body: options.stall_timeout };
         Self {
             http1,

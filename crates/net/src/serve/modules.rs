@@ -6,6 +6,7 @@ use std::sync::Arc;
 
 use futures_util::FutureExt;
 use http::{Request, Response};
+use http_body::Body as _;
 use hyper::body::Incoming;
 use tokio::net::TcpListener;
 use tower::{Service, ServiceExt};
@@ -55,7 +56,12 @@ where
         request: Request<Incoming>,
         client: Arc<Client>,
     ) -> impl Future<Output = Response<Self::Body>> + Send + use<S> {
-        let mut request = unread::read_on(request, self.read_on).map(Body::new);
+        let mut request = if request.body().is_end_stream() {
+            // Most have none, which then needs no room.
+            request.map(|_| Body::empty())
+        } else {
+            unread::read_on(request, self.read_on).map(Body::new)
+        };
         request.extensions_mut().insert(PeerAddr(client.peer));
         self.service.clone().oneshot(request).map(|answer| {
             let Ok(response) = answer;

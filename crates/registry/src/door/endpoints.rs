@@ -9,7 +9,7 @@ use axum::Json as Answer;
 use axum::body::{Body, HttpBody};
 use axum::extract::State;
 use axum::http::header::{ACCEPT, CACHE_CONTROL, CONTENT_TYPE};
-use axum::http::{HeaderMap, HeaderName};
+use axum::http::{HeaderMap, HeaderName, HeaderValue, Method, Request};
 use axum::response::{IntoResponse as _, Response};
 use bytes::Bytes;
 use serde::Deserialize;
@@ -72,10 +72,28 @@ pub(super) async fn one(
         let known = last_event(&headers, "a revision")?.or(query.revision);
         return Ok(stream(handle.events(&name, known, group)?));
     }
-    let Some(known) = query.revision else { return Ok(Answer(handle.endpoints(&name)).into_response()) };
+    let Some(known) = query.revision else { return Ok(json(handle.endpoints_json(&name))) };
     let wait = query.wait.map_or(DEFAULT_WAIT, Duration::from);
-    let told = handle.told_after(&name, known, wait, group).await?;
-    Ok(([(CONTENT_TYPE, "application/json")], told.json()).into_response())
+    Ok(json(handle.told_after(&name, known, wait, group).await?.json()))
+}
+
+/// Answers what is asked most often, the endpoints of a service now, without a router. None: it is another question, or
+/// put in another way, and the [router](super::router) has the answer.
+pub fn at_once<B>(handle: &Handle, request: &Request<B>) -> Option<Response> {
+    let uri = request.uri();
+    if request.method() != Method::GET || uri.query().is_some() {
+        return None;
+    }
+    let name = uri.path().strip_prefix("/v1/services/")?.strip_suffix("/endpoints")?;
+    // What is no name, or written with escapes, is the router's.
+    let name = name.parse().ok().filter(|_| !wants_events(request.headers()))?;
+    Some(json(handle.endpoints_json(&name)))
+}
+
+fn json(document: Bytes) -> Response {
+    let mut response = Response::new(document.into());
+    response.headers_mut().insert(CONTENT_TYPE, HeaderValue::from_static("application/json"));
+    response
 }
 
 /// What to follow.

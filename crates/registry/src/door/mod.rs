@@ -14,6 +14,8 @@ use utoipa::openapi::OpenApi;
 
 use crate::handle::Handle;
 
+pub use endpoints::at_once;
+
 /// Largest request body, in bytes: a registration with all labels at their limits takes 74 KiB and is refused, as no
 /// sensible one is near that.
 const MAX_BODY: u64 = 64 << 10;

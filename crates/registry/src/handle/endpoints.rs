@@ -4,14 +4,32 @@ use std::future::poll_fn;
 use std::sync::Arc;
 use std::time::Duration;
 
+use bytes::Bytes;
 use tokio::time::sleep;
 use trellis_core::{EndpointSet, ServiceName};
 
 use super::Handle;
 use crate::broadcast::{News, Told};
 use crate::error::Result;
+use crate::model::names::ServiceKey;
+use crate::model::topic::Topic;
 
 impl Handle {
+    /// The endpoints of a service now as a JSON document, which is made once for all who ask, within
+    /// [`Options::max_cached_bytes`](crate::Options::max_cached_bytes).
+    pub(crate) fn endpoints_json(&self, service: &ServiceName) -> Bytes {
+        let key = ServiceKey::of(service);
+        let set = self.shared.make(|state| state.endpoints(&key));
+        // None of its parts can fail to be written.
+        let make = || Bytes::from(serde_json::to_vec(&*set).unwrap_or_default());
+        // Nothing is kept for names that anybody can make up.
+        if set.revision == 0 {
+            return make();
+        }
+        let (topic, most) = (Topic::Service(key), self.shared.options.max_cached_bytes);
+        self.counted(self.shared.cache.exactly(&topic, "endpoints", set.revision, most, make)).body.clone()
+    }
+
     /// The endpoints of a service as soon as their revision is another than `known`, or when `wait` has passed. A wait
     /// is at most [`Options::max_wait`](crate::Options::max_wait), and up to a sixteenth shorter than asked, so that
     /// those who asked together do not come back together.

@@ -85,7 +85,11 @@ impl Handle {
     /// topic's last change.
     pub fn cached(&self, topic: &Topic, variant: &str, make: impl FnOnce(&Handle) -> Bytes) -> Arc<Cached> {
         let (index, most) = (self.topic_index(topic), self.shared.options.max_cached_bytes);
-        let (answer, hit) = self.shared.cache.get(topic, variant, index, most, || make(self));
+        self.counted(self.shared.cache.get(topic, variant, index, most, || make(self)))
+    }
+
+    /// An answer, and whether it was there already.
+    pub(super) fn counted(&self, (answer, hit): (Arc<Cached>, bool)) -> Arc<Cached> {
         let counters = &self.shared.counters;
         if hit {
             counters.cache_hits.add(1);

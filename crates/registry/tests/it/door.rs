@@ -2,6 +2,7 @@
 
 use axum::body::Body;
 use http::{Method, Request, header};
+use http_body_util::BodyExt as _;
 use serde_json::json;
 use trellis_registry::Options;
 
@@ -167,5 +168,46 @@ async fn every_path_of_the_door_is_in_its_document() {
         let path = path.replace("{name}", "a").replace("{id}", "a-1");
         // Known to the router: refused by method, not as a path.
         assert_eq!(door.client.call(Method::PATCH, &path, None).await.refusal(), (405, "TRL1002"), "{path}");
+    }
+}
+
+#[tokio::test]
+async fn what_is_answered_at_once_is_what_the_router_says() {
+    let door = Door::open().await;
+    let at_once = |method: Method, path: &str, headers: &[(&str, &str)]| {
+        let mut request = Request::builder().method(method).uri(path);
+        for (name, value) in headers {
+            request = request.header(*name, *value);
+        }
+        trellis_registry::at_once(&door.registry.handle, &request.body(()).unwrap())
+    };
+    for instances in 0..3 {
+        for path in ["/v1/services/orders/endpoints", "/v1/services/nobody/endpoints"] {
+            // The second answer is one that was kept.
+            for _ in 0..2 {
+                let answer = at_once(Method::GET, path, &[("accept", "application/json")]).unwrap();
+                assert_eq!(answer.status(), 200);
+                assert_eq!(answer.headers()["content-type"], "application/json");
+                let body = answer.into_body().collect().await.unwrap().to_bytes();
+                let json: serde_json::Value = serde_json::from_slice(&body).unwrap();
+                assert_eq!(json, door.client.get(&format!("{path}?")).await.json);
+                let there = if path.contains("orders") { instances } else { 0 };
+                assert_eq!(json["endpoints"].as_array().unwrap().len(), there);
+            }
+        }
+        assert_eq!(door.client.register(&format!("orders-{instances}"), "orders").await.status, 200);
+    }
+    for (method, path, headers) in [
+        (Method::GET, "/v1/services/orders/endpoints", &[("accept", "text/event-stream")][..]),
+        (Method::GET, "/v1/services/orders/endpoints?revision=1", &[]),
+        (Method::GET, "/v1/services/orders%2Fx/endpoints", &[]),
+        (Method::GET, "/v1/services/a/b/endpoints", &[]),
+        (Method::GET, "/v1/services//endpoints", &[]),
+        (Method::GET, "/v1/services/endpoints", &[]),
+        (Method::GET, "/v1/services/orders", &[]),
+        (Method::HEAD, "/v1/services/orders/endpoints", &[]),
+        (Method::PUT, "/v1/services/orders/endpoints", &[]),
+    ] {
+        assert!(at_once(method.clone(), path, headers).is_none(), "{method} {path} {headers:?}");
     }
 }

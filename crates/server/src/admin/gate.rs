@@ -3,6 +3,7 @@
 
 use std::convert::Infallible;
 use std::pin::Pin;
+use std::sync::Arc;
 use std::task::{Context, Poll, ready};
 
 use axum::Router;
@@ -12,7 +13,7 @@ use axum::routing::future::RouteFuture;
 use pin_project_lite::pin_project;
 use tower::Service;
 use trellis_core::{Error, codes};
-use trellis_net::refusal::{Written, Writing};
+use trellis_net::refusal::{Writing, Written};
 use trellis_net::{Body, body};
 
 use super::{answer, guard};
@@ -23,14 +24,26 @@ use crate::door_counts::{DoorCounts, UnderWay};
 #[derive(Clone)]
 pub(crate) struct Gate {
     router: Written<Router>,
+    at_once: AtOnce,
     max_body: Option<u64>,
     counts: DoorCounts,
 }
 
+/// Answers what is asked most often; none for the rest, which the router answers.
+type AtOnce = Arc<dyn Fn(&Request) -> Option<Response> + Send + Sync>;
+
 impl Gate {
     /// Around `router`, which bounds bodies itself.
     pub(crate) fn new(router: Router, counts: DoorCounts) -> Self {
-        Self { router: Written(router), max_body: None, counts }
+        Self { router: Written(router), at_once: Arc::new(|_| None), max_body: None, counts }
+    }
+
+    /// The same, where this is asked before the router.
+    pub(super) fn at_once(
+        self,
+        answer: impl Fn(&Request) -> Option<Response> + Send + Sync + 'static,
+    ) -> Self {
+        Self { at_once: Arc::new(answer), ..self }
     }
 
     /// The same, with at most so many bytes in the body of a request.
@@ -52,7 +65,10 @@ impl Service<Request> for Gate {
         let under_way = self.counts.begin();
         if let Err(text) = guard::check(request.uri(), request.headers()) {
             let refused = answer::refuse(request.headers(), &Error::new(codes::FORBIDDEN_HOST, text));
-            return Answering { under_way, step: Step::Refused { answer: Some(refused) } };
+            return Answering { under_way, step: Step::There { answer: Some(refused) } };
+        }
+        if let Some(answer) = (self.at_once)(&request) {
+            return Answering { under_way, step: Step::There { answer: Some(answer) } };
         }
         if let Some(most) = self.max_body {
             request = request.map(|inner: Body| body::limit(inner, most));
@@ -73,7 +89,7 @@ pin_project! {
 pin_project! {
     #[project = StepOf]
     enum Step {
-        Refused { answer: Option<Response> },
+        There { answer: Option<Response> },
         Asked {
             #[pin]
             answer: Writing<RouteFuture<Infallible>>,
@@ -87,7 +103,7 @@ impl Future for Answering {
     fn poll(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Self::Output> {
         let this = self.project();
         let response = match this.step.project() {
-            StepOf::Refused { answer } => answer.take().unwrap_or_default(),
+            StepOf::There { answer } => answer.take().unwrap_or_default(),
             StepOf::Asked { answer } => {
                 let Ok(answer) = ready!(answer.poll(cx));
                 answer

@@ -51,8 +51,18 @@ mod tests {
             assert!(is_here(here), "{here}");
         }
         for there in [
-            "", "evil.example", "localhost.evil.example:7700", "127.0.0.1.nip.io", "a b", "null", "[::1]x", "[::1",
-            "::1", "127.0.0.1:x", "evil@127.0.0.1", "localhost:",
+            "",
+            "evil.example",
+            "localhost.evil.example:7700",
+            "127.0.0.1.nip.io",
+            "a b",
+            "null",
+            "[::1]x",
+            "[::1",
+            "::1",
+            "127.0.0.1:x",
+            "evil@127.0.0.1",
+            "localhost:",
         ] {
             assert!(!is_here(there), "{there}");
         }

@@ -72,6 +72,7 @@ fn gate(platform: Arc<Platform>) -> Gate {
     let traffic = traffic::router(platform.traffic.clone());
     let mesh = mesh::router(platform.mesh.clone());
     let counts = platform.doors.admin.clone();
+    let (services, settings) = (platform.services.clone(), platform.config.clone());
     let own = Router::new()
         .route("/metrics", get(metrics::metrics))
         .route("/v1/status", get(status::status))
@@ -84,7 +85,9 @@ fn gate(platform: Arc<Platform>) -> Gate {
         .route("/readyz", get(status::ready))
         .method_not_allowed_fallback(answer::method_not_allowed)
         .with_state(platform);
-    guarded(own.merge(registry).merge(config).merge(traffic).merge(mesh), counts)
+    guarded(own.merge(registry).merge(config).merge(traffic).merge(mesh), counts).at_once(move |request| {
+        trellis_registry::at_once(&services, request).or_else(|| trellis_config::at_once(&settings, request))
+    })
 }
 
 /// What holds for every path of an admin API: who may ask, how much may be sent, and what is said of a path that is not there.

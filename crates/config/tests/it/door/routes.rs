@@ -1,5 +1,6 @@
 //! Every route does what it says.
 
+use axum::http::Request;
 use serde_json::json;
 
 use super::Client;
@@ -108,4 +109,32 @@ async fn a_version_is_the_etag_and_comes_back_as_if_match() {
     assert_eq!(put(&matching, "/keys/a", "3").await, 409);
     assert_eq!(door.get("/keys/a").await.json()["value"], 2);
     node.stop().await;
+}
+
+#[tokio::test]
+async fn a_value_as_it_was_written_is_answered_at_once_and_nothing_else_is() {
+    let node = Database::sqlite().start_kept().await;
+    let door = Client::of(&node);
+    assert_eq!(door.json("PUT", "/keys/a/b", "1").await.status, 200);
+    let at_once = |method: &str, path: &str| {
+        let request = Request::builder().method(method).uri(format!("/v1/config/{path}")).body(()).unwrap();
+        // That it says what the router says is looked at with each request of each test.
+        trellis_config::at_once(&node.handle, &request).is_some()
+    };
+    assert!(at_once("GET", "shop/dev/keys/a/b?raw=true"));
+    for path in [
+        "shop/dev/keys/a/b",
+        "shop/dev/keys/a/b?raw=true&reveal=true",
+        "shop/dev/keys/a/b?raw=true&instance=1",
+        "shop/dev/keys/a/other?raw=true",
+        "shop/dev/keys/a%2Fb?raw=true",
+        "shop/dev/keys/?raw=true",
+        "shop/dev/keys?raw=true",
+        "shop/dev/history/a/b?raw=true",
+        "shop/%64ev/keys/a/b?raw=true",
+        "other/dev/keys/a/b?raw=true",
+    ] {
+        assert!(!at_once("GET", path), "{path}");
+    }
+    assert!(!at_once("PUT", "shop/dev/keys/a/b?raw=true"));
 }
