@@ -161,9 +161,7 @@ impl Handle {
             return Ok(Some(session));
         }
         // The database knows whether it is still there, and who counts its time.
-        let found = sessions::adopt(engine, id).await?;
-        engine.deadlines().renew(id, Instant::now());
-        Ok(found)
+        sessions::adopt(engine, id).await
     }
 
     /// Ends a session: what it holds is released or deleted, and cannot be locked for its lock delay. True also if

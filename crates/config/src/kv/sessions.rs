@@ -29,12 +29,15 @@ pub(crate) async fn end(engine: &Arc<Engine>, id: SessionId) -> Result<bool> {
     end_if(engine, id, |_| true).await
 }
 
-/// Ends a session whose time is over, if it still is when its turn comes.
+/// Ends a session whose time is over, if it still is when its turn comes. From that decision on nobody renews it in memory:
+/// see [`adopt`].
 pub(crate) async fn expire(engine: &Arc<Engine>, id: SessionId) -> Result<bool> {
     let judge = engine.clone();
     // A node that slept through its own end must not end what others have taken over, or are about to.
     let is_over = move |session: &Session| {
-        adoption::is_alone(&judge) && judge.counts(session) && judge.deadlines().is_due(id, Instant::now())
+        adoption::is_alone(&judge)
+            && judge.counts(session)
+            && judge.deadlines().end_if_due(id, Instant::now())
     };
     let ended = end_if(engine, id, is_over).await?;
     if !ended && !engine.snapshot().sessions.contains_key(&id) {
@@ -55,16 +58,18 @@ where
     Ok(done.await?.0)
 }
 
-/// Counts a session's time on this node from now on; `None` if there is no such session.
+/// Starts a session's time again, and counts it on this node from now on; `None` if there is no such session. It is decided in
+/// the order in which sessions end, so that none is renewed which ends all the same.
 pub(crate) async fn adopt(engine: &Arc<Engine>, id: SessionId) -> Result<Option<Session>> {
-    let node = engine.node.to_string();
+    let judge = engine.clone();
     let done = engine.change(move |snapshot, index| {
         let Some(session) = snapshot.sessions.get(&id) else { return Ok(Outcome::unchanged(None)) };
         let mut session = (**session).clone();
-        if session.holder == node {
+        judge.deadlines().renew_found(id, Instant::now());
+        if *session.holder == *judge.node {
             return Ok(Outcome::unchanged(Some(session)));
         }
-        session.holder = node;
+        session.holder = judge.node.to_string();
         session.modify_index = index;
         let steps = vec![Step::Cell(session.to_cell())];
         Ok(Outcome { value: Some(session), steps })

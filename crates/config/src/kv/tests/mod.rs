@@ -1,5 +1,6 @@
 //! The draft against a naive model: the same operations, the same answers, the same state.
 
+mod ending;
 mod model;
 
 use std::sync::Arc;
