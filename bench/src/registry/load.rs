@@ -51,6 +51,7 @@ pub(super) async fn run(
         .map(|thread| {
             let share = connections / threads + usize::from(thread < connections % threads);
             let (load, core) = (load.clone(), cores.get(thread).copied());
+            // Not one of a pool, where it would be kept to its core for whoever comes next.
             std::thread::spawn(move || {
                 if let Some(core) = core {
                     cores::keep_to(&[core])?;

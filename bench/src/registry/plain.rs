@@ -163,10 +163,12 @@ impl<'l, N: Fn(u64) -> Act> Clients<'l, N> {
                     self.all[place] = client;
                     self.ask(place);
                 }
-                Err(_) if self.load.next(Instant::now()).is_none() => {}
                 Err(error) => {
-                    self.run.failed(format!("connect: {error:#}"));
-                    self.rest(place);
+                    // What would have been asked has failed.
+                    if let Some(act) = self.load.next(Instant::now()) {
+                        self.run.failed(format!("{act:?}: connect: {error:#}"));
+                        self.rest(place);
+                    }
                 }
             }
         }

@@ -15,6 +15,15 @@ pub struct Cached {
     pub body: Bytes,
 }
 
+/// Which answers are good.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Index {
+    /// That of this index, or a newer one.
+    Since(u64),
+    /// That of this index and no other, where indexes do not only grow.
+    Exactly(u64),
+}
+
 /// The last answers, by topic and variant. The oldest make room for new ones.
 pub struct Answers<T>(Mutex<Inner<T>>);
 
@@ -39,43 +48,31 @@ impl<T> Default for Answers<T> {
     }
 }
 
+impl Index {
+    fn takes(self, there: u64) -> bool {
+        match self {
+            Self::Since(index) => there >= index,
+            Self::Exactly(index) => there == index,
+        }
+    }
+}
+
 impl<T: Clone + Eq + Hash> Answers<T> {
-    /// The answer of this index, or a newer one; whether it was there already. Of those who ask at once, one makes it
-    /// and the others wait for it. All answers together are kept within `most` bytes.
+    /// The answer, and whether it was there already. Of those who ask at once, one makes it and the others wait for it. All
+    /// answers together are kept within `most` bytes.
     pub fn get(
         &self,
         topic: &T,
         variant: &str,
-        index: u64,
+        wanted: Index,
         most: usize,
         make: impl FnOnce() -> Bytes,
     ) -> (Arc<Cached>, bool) {
-        self.find((topic, variant, index), |there| there >= index, most, make)
-    }
-
-    /// The answer of this index and no other, for indexes that do not only grow.
-    pub fn exactly(
-        &self,
-        topic: &T,
-        variant: &str,
-        index: u64,
-        most: usize,
-        make: impl FnOnce() -> Bytes,
-    ) -> (Arc<Cached>, bool) {
-        self.find((topic, variant, index), |there| there == index, most, make)
-    }
-
-    fn find(
-        &self,
-        (topic, variant, index): (&T, &str, u64),
-        is_good: impl Fn(u64) -> bool,
-        most: usize,
-        make: impl FnOnce() -> Bytes,
-    ) -> (Arc<Cached>, bool) {
+        let (Index::Since(index) | Index::Exactly(index)) = wanted;
         let slot = {
             let mut inner = self.lock();
             let known = inner.answers.get(topic).and_then(|variants| variants.get(variant));
-            if let Some(slot) = known.filter(|slot| is_good(slot.index)) {
+            if let Some(slot) = known.filter(|slot| wanted.takes(slot.index)) {
                 slot.clone()
             } else {
                 let slot = Arc::new(Slot { index, made: OnceLock::new() });
@@ -127,21 +124,18 @@ mod tests {
     #[test]
     fn one_answer_for_each_index_and_variant() {
         let cache = Answers::default();
-        let ask = |variant: &str, index: u64, body: &'static str| {
-            cache.get(&"nodes", variant, index, 1 << 20, || Bytes::from_static(body.as_bytes()))
+        let ask = |variant: &str, wanted, body: &'static str| {
+            cache.get(&"nodes", variant, wanted, 1 << 20, || Bytes::from_static(body.as_bytes()))
         };
-        let (first, hit) = ask("json", 3, "a");
+        let (first, hit) = ask("json", Index::Since(3), "a");
         assert!(!hit);
-        let (again, hit) = ask("json", 3, "never made");
+        let (again, hit) = ask("json", Index::Since(3), "never made");
         assert!(hit && Arc::ptr_eq(&first, &again));
-        assert_eq!(ask("xml", 3, "b").0.body, "b");
-        assert_eq!(ask("json", 4, "c").0.body, "c");
-        assert_eq!(ask("json", 3, "never made").0.body, "c", "newer is as good");
-        let exactly = |index: u64, body: &'static str| {
-            cache.exactly(&"nodes", "json", index, 1 << 20, || Bytes::from_static(body.as_bytes()))
-        };
-        assert_eq!(exactly(4, "never made").0.body, "c");
-        assert_eq!(exactly(3, "d").0.body, "d");
+        assert_eq!(ask("xml", Index::Since(3), "b").0.body, "b");
+        assert_eq!(ask("json", Index::Since(4), "c").0.body, "c");
+        assert_eq!(ask("json", Index::Since(3), "never made").0.body, "c", "newer is as good");
+        assert_eq!(ask("json", Index::Exactly(4), "never made").0.body, "c");
+        assert_eq!(ask("json", Index::Exactly(3), "d").0.body, "d");
     }
 
     #[test]
@@ -149,7 +143,7 @@ mod tests {
         let cache = Answers::default();
         for n in 0..10_000 {
             let variant = n.to_string();
-            cache.get(&"nodes", &variant, 1, 10_000, || Bytes::from_static(b"0123456789"));
+            cache.get(&"nodes", &variant, Index::Since(1), 10_000, || Bytes::from_static(b"0123456789"));
         }
         let inner = cache.lock();
         assert!(inner.bytes <= 10_000);

@@ -24,7 +24,7 @@ mod unread;
 use http::{Request, Response};
 use tower::util::BoxCloneSyncService;
 
-pub use answers::{Answers, Cached};
+pub use answers::{Answers, Cached, Index};
 pub use client::{Pool, PoolOptions, Received};
 pub use cluster::{Answer, Cluster, ClusterOptions};
 pub use discovery::{RemoteDiscovery, ServiceWatch};

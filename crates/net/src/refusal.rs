@@ -89,7 +89,12 @@ impl<F: Future<Output = Result<Response, Infallible>>> Future for Writing<F> {
 /// The document, in place of what the handler left empty.
 fn write(refused: &Error, id: Option<&str>, mut empty: Response) -> Response {
     if refused.source().is_some() && refused.status() >= 500 {
-        error!(request_id = id, error = chain(refused), "a request failed");
+        error!(
+            request_id = id,
+            code = refused.code().id,
+            error = chain(refused),
+            "the platform could not do what was asked"
+        );
     }
     let mut response = problem::response(refused, id);
     if let Some(allow) = empty.headers_mut().remove(ALLOW) {

@@ -5,6 +5,7 @@ use std::sync::Arc;
 use std::sync::atomic::Ordering;
 
 use bytes::Bytes;
+use trellis_net::Index;
 
 use super::gray::Instance;
 use super::view::Look;
@@ -69,7 +70,8 @@ pub(super) fn make(
         return write();
     }
     let (variant, most) = (variant(found, instance, form), engine.options.max_cached_bytes);
-    let (answer, _) = engine.answers.get(scope, &variant, found.last, most, || write().unwrap_or_default());
+    let (answer, _) =
+        engine.answers.get(scope, &variant, Index::Since(found.last), most, || write().unwrap_or_default());
     // Where it could not be made, everybody is told why.
     if answer.body.is_empty() { write() } else { Ok(answer.body.clone()) }
 }

@@ -49,7 +49,8 @@ impl Builders {
             patience,
             linger: options.linger,
             idle_timeout: options.idle_timeout,
-            park_after: options.park_after,
+            // Nobody closes a quiet connection before it is parked.
+            park_after: options.park_after.min(options.idle_timeout),
         }
     }
 }

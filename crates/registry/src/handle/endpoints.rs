@@ -7,6 +7,7 @@ use std::time::Duration;
 use bytes::Bytes;
 use tokio::time::sleep;
 use trellis_core::{EndpointSet, ServiceName};
+use trellis_net::Index;
 
 use super::Handle;
 use crate::broadcast::{News, Told};
@@ -20,14 +21,16 @@ impl Handle {
     pub(crate) fn endpoints_json(&self, service: &ServiceName) -> Bytes {
         let key = ServiceKey::of(service);
         let set = self.shared.make(|state| state.endpoints(&key));
-        // None of its parts can fail to be written.
-        let make = || Bytes::from(serde_json::to_vec(&*set).unwrap_or_default());
+        let revision = set.revision;
+        let make = || Told::new(set, 0).json();
         // Nothing is kept for names that anybody can make up.
-        if set.revision == 0 {
+        if revision == 0 {
             return make();
         }
         let (topic, most) = (Topic::Service(key), self.shared.options.max_cached_bytes);
-        self.counted(self.shared.cache.exactly(&topic, "endpoints", set.revision, most, make)).body.clone()
+        self.counted(self.shared.cache.get(&topic, "endpoints", Index::Exactly(revision), most, make))
+            .body
+            .clone()
     }
 
     /// The endpoints of a service as soon as their revision is another than `known`, or when `wait` has passed. A wait

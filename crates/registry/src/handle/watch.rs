@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use bytes::Bytes;
 use tokio::sync::{OwnedSemaphorePermit, SemaphorePermit, TryAcquireError, watch};
-use trellis_net::Cached;
+use trellis_net::{Cached, Index};
 
 use super::Handle;
 use crate::error::{Error, Result};
@@ -84,8 +84,8 @@ impl Handle {
     /// An answer that has in it what its topic's index does not cover (the output of checks) is at most as old as the
     /// topic's last change.
     pub fn cached(&self, topic: &Topic, variant: &str, make: impl FnOnce(&Handle) -> Bytes) -> Arc<Cached> {
-        let (index, most) = (self.topic_index(topic), self.shared.options.max_cached_bytes);
-        self.counted(self.shared.cache.get(topic, variant, index, most, || make(self)))
+        let (wanted, most) = (Index::Since(self.topic_index(topic)), self.shared.options.max_cached_bytes);
+        self.counted(self.shared.cache.get(topic, variant, wanted, most, || make(self)))
     }
 
     /// An answer, and whether it was there already.

@@ -113,3 +113,32 @@ impl Future for Answering {
         Poll::Ready(Ok(response))
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use axum::routing::get;
+    use http::StatusCode;
+    use tower::ServiceExt as _;
+
+    use super::*;
+
+    #[tokio::test]
+    async fn who_may_not_ask_gets_nothing_at_once_either() {
+        let counts = DoorCounts::default();
+        let router =
+            Router::new().route("/often", get(|| async { "router" })).route("/", get(|| async { "router" }));
+        let gate = Gate::new(router, counts.clone())
+            .at_once(|request| (request.uri().path() == "/often").then(|| Response::new("at once".into())));
+        let ask = async |host: &str, path: &str| {
+            let request = Request::builder().uri(path).header("host", host).body(Body::empty()).unwrap();
+            let response = gate.clone().oneshot(request).await.unwrap();
+            let status = response.status();
+            (status, axum::body::to_bytes(response.into_body(), 1 << 10).await.unwrap())
+        };
+        assert_eq!(ask("localhost", "/often").await, (StatusCode::OK, "at once".into()));
+        assert_eq!(ask("localhost", "/").await, (StatusCode::OK, "router".into()));
+        assert_eq!(ask("evil.example", "/often").await.0, StatusCode::FORBIDDEN);
+        let counted: Vec<_> = counts.by_class().map(|(_, count)| count).collect();
+        assert_eq!(counted, [0, 2, 0, 1, 0]);
+    }
+}

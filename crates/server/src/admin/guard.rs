@@ -35,8 +35,9 @@ fn is_here(host: &str) -> bool {
         let (name, port) = host.split_at(host.find(':').unwrap_or(host.len()));
         (name.eq_ignore_ascii_case("localhost") || name.parse::<Ipv4Addr>().is_ok(), port)
     };
-    name_is_here
-        && (port.is_empty() || port.strip_prefix(':').is_some_and(|port| port.parse::<u16>().is_ok()))
+    // Nothing may stand behind a colon (RFC 3986, section 3.2.3).
+    let is_port = |digits: &str| digits.bytes().all(|digit| digit.is_ascii_digit());
+    name_is_here && (port.is_empty() || port.strip_prefix(':').is_some_and(is_port))
 }
 
 #[cfg(test)]
@@ -45,9 +46,15 @@ mod tests {
 
     #[test]
     fn only_addresses_and_localhost_are_this_machine() {
-        for here in
-            ["127.0.0.1", "127.0.0.1:7700", "localhost", "LOCALHOST:1", "[::1]:7700", "192.168.0.7:7700"]
-        {
+        for here in [
+            "127.0.0.1",
+            "127.0.0.1:7700",
+            "localhost",
+            "localhost:",
+            "LOCALHOST:1",
+            "[::1]:7700",
+            "192.168.0.7:7700",
+        ] {
             assert!(is_here(here), "{here}");
         }
         for there in [
@@ -62,7 +69,6 @@ mod tests {
             "::1",
             "127.0.0.1:x",
             "evil@127.0.0.1",
-            "localhost:",
         ] {
             assert!(!is_here(there), "{there}");
         }
