@@ -55,6 +55,23 @@ pub(crate) const MIGRATIONS: &[Migration] = &[
           );
           DROP INDEX config_cells_owner",
     },
+    // One tree for the versions instead of a table and an index; and the audit is short enough to be looked through.
+    Migration {
+        version: 4,
+        name: "fewer trees",
+        sql: "CREATE TABLE config_past (
+            name TEXT NOT NULL,
+            version BIGINT NOT NULL,
+            revision BIGINT NOT NULL,
+            meta TEXT NOT NULL,
+            value {{blob}} NOT NULL,
+            PRIMARY KEY (name, version)
+          ){{by_key}};
+          INSERT INTO config_past SELECT name, version, revision, meta, value FROM config_versions;
+          DROP TABLE config_versions;
+          ALTER TABLE config_past RENAME TO config_versions;
+          DROP INDEX config_audit_name",
+    },
 ];
 
 /// What a cell is.

@@ -193,7 +193,15 @@ impl Engine {
     async fn fold(&self) -> Result<()> {
         let keep = self.options.history;
         // Read and put together beforehand: other writes wait for what is done in the transaction.
-        let Some(fold) = Fold::read(&self.store, keep).await? else { return Ok(()) };
+        let Some(mut fold) = Fold::read(&self.store, keep).await? else { return Ok(()) };
+        while let Some(part) = fold.next_ahead() {
+            // Ordered, so that what another node does to the journal comes before it or after it.
+            let done: std::result::Result<bool, trellis_storage::Error> =
+                self.store.write_ordered(move |tx| Box::pin(part.run(tx))).await;
+            if !done? {
+                break;
+            }
+        }
         let done = self
             .store
             .write_ordered(move |tx| {

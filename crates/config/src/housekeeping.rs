@@ -6,7 +6,7 @@ use std::time::Duration;
 use tokio::time::sleep;
 use tracing::{info, warn};
 use trellis_core::error::chain;
-use trellis_storage::{FeedBatch, params};
+use trellis_storage::{Dialect, FeedBatch, params};
 
 use crate::cells::{self, Cell, Kind};
 use crate::changes::Outcome;
@@ -18,8 +18,11 @@ use crate::kv::tokens::Delay;
 /// How long to wait after the database did not answer.
 const PAUSE: Duration = Duration::from_secs(1);
 
-/// Takes in what other nodes write, and what was written here by somebody who did not wait for the answer.
+/// Takes in what other nodes write. A file has no other writer, and what is written here is shown by who writes it.
 pub(crate) async fn follow(engine: &Arc<Engine>) {
+    if engine.store.dialect() == Dialect::Sqlite {
+        return;
+    }
     loop {
         if let Err(error) = follow_feed(engine).await {
             warn!(error = chain(&error), "changes of other nodes cannot be read; it is tried again");

@@ -42,11 +42,16 @@ impl Reading {
     /// Takes in what a change does. Nothing is changed on an error.
     pub(crate) fn apply(&mut self, steps: &[Step]) -> Result<()> {
         let cells: Vec<&Cell> = steps.iter().filter_map(Step::cell).collect();
-        let mut next = self.snapshot.clone();
-        for cell in &cells {
-            next.apply(cell).map_err(|cause| unreadable(cell, &cause))?;
+        if let [cell] = cells[..] {
+            // What is written to a copy has first to be copied itself; one cell alone needs none.
+            self.snapshot.apply(cell).map_err(|cause| unreadable(cell, &cause))?;
+        } else {
+            let mut next = self.snapshot.clone();
+            for cell in &cells {
+                next.apply(cell).map_err(|cause| unreadable(cell, &cause))?;
+            }
+            self.snapshot = next;
         }
-        self.snapshot = next;
         self.cells.extend(cells.into_iter().cloned());
         Ok(())
     }

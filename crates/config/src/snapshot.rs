@@ -35,9 +35,8 @@ pub(crate) struct Snapshot {
 }
 
 impl Snapshot {
-    /// Takes in one cell. The error says why it cannot be read.
+    /// Takes in one cell. The error says why it cannot be read; nothing is changed then.
     pub(crate) fn apply(&mut self, cell: &Cell) -> Result<(), String> {
-        self.revision = self.revision.max(cell.revision);
         match cell.kind {
             Kind::Kv => {
                 let (key, slot) = Slot::of_cell(cell)?;
@@ -102,6 +101,7 @@ impl Snapshot {
                 self.ended = 0;
             }
         }
+        self.revision = self.revision.max(cell.revision);
         Ok(())
     }
 

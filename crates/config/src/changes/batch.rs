@@ -3,7 +3,7 @@
 use std::sync::atomic::Ordering;
 use std::sync::{Arc, Mutex, PoisonError};
 
-use trellis_storage::Tx;
+use trellis_storage::{Dialect, Tx};
 
 use super::Fence;
 use super::waiting::Waiting;
@@ -90,7 +90,13 @@ async fn run(engine: &Arc<Engine>) {
             engine.install(reading).await;
             Ok(())
         }
-        Err(Halt::Failed(error)) => Err(error),
+        Err(Halt::Failed(error)) => {
+            if engine.store.dialect() == Dialect::Sqlite {
+                // It may have been written all the same, and nobody else would look. What fails again is seen next time.
+                let _failed = engine.refresh(None).await;
+            }
+            Err(error)
+        }
     };
     let mut taken = std::mem::take(&mut *taken.lock().unwrap_or_else(PoisonError::into_inner));
     if outcome.is_err() && taken.is_empty() {

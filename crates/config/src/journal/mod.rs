@@ -17,8 +17,9 @@ pub(crate) use fold::{Fold, fold};
 pub(crate) use rows::{Heap, Statement, json};
 pub(crate) use step::{Step, text};
 
-/// When the steps in it [weigh](Step::weight) so much, the journal is folded: 8,192 small ones, or about 4 MB.
-pub(crate) const FOLD_AT: usize = 8_192;
+/// When the steps in it [weigh](Step::weight) so much, the journal is folded: 16,384 small ones, or about 8 MB. A key that
+/// has many of them is then written in few places.
+pub(crate) const FOLD_AT: usize = 16_384;
 /// When they weigh so much all the same, the next write folds it, and its neighbours wait.
 pub(crate) const FOLD_FIRST_AT: usize = 4 * FOLD_AT;
 

@@ -108,25 +108,22 @@ impl Handle {
             return Err(Error::NotFound(format!("there is no key {}", address.path())));
         }
         let before = before.unwrap_or(u64::MAX);
-        self.engine().settle_for_reading().await?;
-        let rows = history::list(&self.engine().store, &name, before, limit.clamp(1, MAX_PAGE)).await?;
+        let rows = history::list(self.engine(), &name, before, limit.clamp(1, MAX_PAGE)).await?;
         rows.into_iter().map(|stored| self.version_view(&name, stored, reveal)).collect()
     }
 
     /// One version of a key.
     pub async fn config_version(&self, address: &Address, version: u64, reveal: bool) -> Result<VersionView> {
         let name = address.name();
-        self.engine().settle_for_reading().await?;
-        let stored = history::one(&self.engine().store, &name, version).await?;
+        let stored = history::one(self.engine(), &name, version).await?;
         self.version_view(&name, stored, reveal)
     }
 
     /// What is different between two versions of a key. A version that brought no value counts as none.
     pub async fn config_diff(&self, address: &Address, from: u64, to: u64, reveal: bool) -> Result<DiffView> {
         let name = address.name();
-        self.engine().settle_for_reading().await?;
-        let before = history::one(&self.engine().store, &name, from).await?;
-        let after = history::one(&self.engine().store, &name, to).await?;
+        let before = history::one(self.engine(), &name, from).await?;
+        let after = history::one(self.engine(), &name, to).await?;
         let value = |stored: &Stored| self.value(&name, stored.content.as_ref(), reveal);
         let (old, new) = (value(&before)?, value(&after)?);
         let mut differences = diff(old.as_ref(), new.as_ref());
@@ -151,8 +148,7 @@ impl Handle {
     ) -> Result<Vec<AuditView>> {
         let scope = space.scope(prefix)?;
         let before = before.unwrap_or(u64::MAX);
-        self.engine().settle_for_reading().await?;
-        history::audit(&self.engine().store, &scope, before, limit.clamp(1, MAX_PAGE)).await
+        history::audit(self.engine(), &scope, before, limit.clamp(1, MAX_PAGE)).await
     }
 
     /// Follows all keys that begin so, from what has changed after a revision on; 0: from everything on.

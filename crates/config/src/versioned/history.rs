@@ -2,13 +2,14 @@
 
 use bytes::Bytes;
 use serde::{Deserialize, Serialize};
-use trellis_storage::{Dialect, Error as StoreError, Store, params};
+use trellis_storage::{Dialect, Error as StoreError, params};
 
 use super::address::path_of;
 use super::change::Author;
 use super::gray::Rule;
 use super::item::{Content, ContentMeta};
 use crate::cells::number;
+use crate::engine::Engine;
 use crate::error::{Error, Result};
 use crate::journal::{Heap, Statement, json, text};
 
@@ -105,14 +106,14 @@ pub(crate) struct Stored {
 
 const VERSIONS_SQLITE: &str = "INSERT INTO config_versions (name, version, revision, meta, value)
     SELECT j.value ->> 0, j.value ->> 1, j.value ->> 2, j.value ->> 3, substr($2, j.value ->> 4, j.value ->> 5)
-    FROM json_each($1) AS j";
+    FROM json_each($1) AS j WHERE TRUE ON CONFLICT (name, version) DO NOTHING";
 const VERSIONS_POSTGRES: &str = "INSERT INTO config_versions (name, version, revision, meta, value)
     SELECT c->>0, (c->>1)::bigint, (c->>2)::bigint, c->>3,
            substring($2::bytea from (c->>4)::int for (c->>5)::int)
-    FROM json_array_elements($1::json) AS c";
+    FROM json_array_elements($1::json) AS c ON CONFLICT (name, version) DO NOTHING";
 
-/// Adds versions.
-pub(crate) fn add_versions(dialect: Dialect, records: &[Record]) -> Result<Statement, StoreError> {
+/// Adds versions. Those that are there stay as they are: a version never changes.
+pub(crate) fn add_versions(dialect: Dialect, records: &[&Record]) -> Result<Statement, StoreError> {
     let mut heap = Heap::new();
     let rows = records.iter().map(|record| {
         let (begin, length) = heap.add(&record.bytes);
@@ -139,8 +140,8 @@ pub(crate) fn add_audit(dialect: Dialect, records: &[Record]) -> Result<Statemen
     Ok(Statement::new(dialect, AUDIT_SQLITE, AUDIT_POSTGRES, params![rows]))
 }
 
-const TRIM_SQLITE: &str = "DELETE FROM config_versions WHERE rowid IN (
-    SELECT v.rowid FROM json_each($1) AS j
+const TRIM_SQLITE: &str = "DELETE FROM config_versions WHERE (name, version) IN (
+    SELECT v.name, v.version FROM json_each($1) AS j
     JOIN config_versions AS v ON v.name = j.value ->> 0 AND v.version <= j.value ->> 1)";
 const TRIM_POSTGRES: &str = "DELETE FROM config_versions AS v USING json_array_elements($1::json) AS c
     WHERE v.name = c->>0 AND v.version <= (c->>1)::bigint";
@@ -171,19 +172,32 @@ fn stored((version, revision, meta, value): VersionRow) -> Result<Stored> {
 }
 
 /// The newest versions before one, newest first.
-pub(crate) async fn list(store: &Store, name: &str, before: u64, limit: u32) -> Result<Vec<Stored>> {
-    let sql = "SELECT version, revision, meta, value FROM config_versions WHERE name = $1 AND version < $2
-               ORDER BY version DESC LIMIT $3";
-    let rows: Vec<VersionRow> = store.fetch_all(sql, params![name, number(before), limit]).await?;
+pub(crate) async fn list(engine: &Engine, name: &str, before: u64, limit: u32) -> Result<Vec<Stored>> {
+    engine.settle_for_reading().await?;
+    let sql = "SELECT version, revision, meta, value FROM config_versions
+               WHERE name = $1 AND version < $2 AND version > $3 ORDER BY version DESC LIMIT $4";
+    let params = params![name, number(before), number(too_old(engine, name)), limit];
+    let rows: Vec<VersionRow> = engine.store.fetch_all(sql, params).await?;
     rows.into_iter().map(stored).collect()
 }
 
 const ONE: &str =
     "SELECT version, revision, meta, value FROM config_versions WHERE name = $1 AND version = $2";
 
-pub(crate) async fn one(store: &Store, name: &str, version: u64) -> Result<Stored> {
-    let row: Option<VersionRow> = store.fetch_optional(ONE, params![name, number(version)]).await?;
+/// One version.
+pub(crate) async fn one(engine: &Engine, name: &str, version: u64) -> Result<Stored> {
+    engine.settle_for_reading().await?;
+    if version <= too_old(engine, name) {
+        return Err(missing(name, version));
+    }
+    let row: Option<VersionRow> = engine.store.fetch_optional(ONE, params![name, number(version)]).await?;
     row.map_or_else(|| Err(missing(name, version)), stored)
+}
+
+/// Up to which version a key's are not shown any more: they are removed some time later.
+fn too_old(engine: &Engine, name: &str) -> u64 {
+    let newest = engine.snapshot().items.get(name).map_or(0, |item| item.version);
+    newest.saturating_sub(u64::from(engine.options.history.max(1)))
 }
 
 fn missing(name: &str, version: u64) -> Error {
@@ -191,14 +205,16 @@ fn missing(name: &str, version: u64) -> Error {
     Error::NotFound(format!("{path} has no version {version}, or its history does not reach back so far"))
 }
 
-/// Who changed what below a name, newest first, before a revision.
-pub(crate) async fn audit(store: &Store, scope: &str, before: u64, limit: u32) -> Result<Vec<AuditView>> {
+/// Who changed what below a name, newest first, before a revision. All of the audit is looked through for it, which
+/// `max_audit` keeps short; an index would cost each write more.
+pub(crate) async fn audit(engine: &Engine, scope: &str, before: u64, limit: u32) -> Result<Vec<AuditView>> {
+    engine.settle_for_reading().await?;
     // Names are ASCII without `~`, so this is after all that begin so.
     let sql = "SELECT revision, name, meta FROM config_audit
                WHERE name >= $1 AND name < $2 AND revision < $3 ORDER BY id DESC LIMIT $4";
     let end = format!("{scope}~");
     let rows: Vec<(u64, String, String)> =
-        store.fetch_all(sql, params![scope, end, number(before), limit]).await?;
+        engine.store.fetch_all(sql, params![scope, end, number(before), limit]).await?;
     rows.into_iter()
         .map(|(revision, name, meta)| {
             let meta: AuditMeta = serde_json::from_str(&meta)

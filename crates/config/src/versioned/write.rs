@@ -101,8 +101,7 @@ async fn earlier(engine: &Engine, edits: &[Edit]) -> Result<Earlier> {
         let name = edit.address.name();
         // Looked at first: what is read after that is at least as new.
         earlier.seen.entry(name.clone()).or_insert_with(|| revision_of(&engine.snapshot(), &name));
-        engine.settle_for_reading().await?;
-        let stored = history::one(&engine.store, &name, *to).await?;
+        let stored = history::one(engine, &name, *to).await?;
         let content = stored.content.ok_or_else(|| {
             Error::Conflict(format!("version {to} of {} has no value", edit.address.path()))
         })?;
