@@ -1,7 +1,7 @@
 //! What happens to the nodes, and to what they stand on.
 
 use std::sync::Arc;
-use std::time::{Duration, Instant};
+use std::time::Instant;
 
 use anyhow::{Result, ensure};
 use serde::Serialize;
@@ -10,17 +10,13 @@ use trellis_testkit::{Link, Postgres};
 use super::super::act::{Act, Key};
 use super::super::nodes::cluster::Cluster;
 use super::super::progress;
-use super::Options;
 use super::story::Story;
+use super::{Options, POLL, RESUME_LIMIT, calls};
 
 /// What a node has to answer rightly before it counts as one that serves.
 pub(super) const PROBE: Act = Act::Read(Key(0));
-/// Longest wait for locks to go round again after a fault is over.
-const RESUME_LIMIT: Duration = Duration::from_mins(2);
 /// So many locks have to be given until they do.
 const RESUMED: u64 = 10;
-/// How often it is looked.
-const POLL: Duration = Duration::from_millis(10);
 
 /// What can happen.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
@@ -54,6 +50,11 @@ pub struct Suffered {
 }
 
 impl Fault {
+    /// Whether it takes a node away, so that what depends on the node may end.
+    fn takes_node_away(self) -> bool {
+        self != Self::Database
+    }
+
     const ALL: [Self; 6] = [Self::Kill, Self::Silence, Self::Database, Self::Absence, Self::Cut, Self::Lost];
 }
 
@@ -80,10 +81,23 @@ impl Faults {
             // Every fault comes to every node.
             let node = (number / Fault::ALL.len() + number) % cluster.len();
             let before = story.grants();
+            if fault.takes_node_away() {
+                story.goes_away(cluster.name(node));
+            }
             self.one(fault, node, options, cluster).await?;
             let (over, grants_meanwhile) = (Instant::now(), story.grants() - before);
-            goes_round(story, story.grants()).await?;
-            let resumed = over.elapsed();
+            let resumed = async {
+                goes_round(story, story.grants()).await?;
+                anyhow::Ok(over.elapsed())
+            };
+            let back = async {
+                if fault.takes_node_away() {
+                    calls::is_member(&cluster.state(node)).await?;
+                    story.comes_back(cluster.name(node));
+                }
+                anyhow::Ok(())
+            };
+            let (resumed, ()) = tokio::try_join!(resumed, back)?;
             progress(&format!(
                 "[locks] fault {} of {}: {fault:?} of node {}; {grants_meanwhile} locks given meanwhile, again after \
                  {resumed:.0?}",

@@ -118,7 +118,8 @@ impl Cluster {
             let folder = folder.join(&name);
             std::fs::create_dir_all(&folder).with_context(|| format!("cannot make {}", folder.display()))?;
             let text = format!(
-                "[app]\nname = \"bench\"\nstore = \"{store}\"\n\n[registry]\nmax_instances = 10000000\n{ROUTE}"
+                "[app]\nname = \"bench\"\nstore = \"{store}\"\n\n[registry]\nnode = \"{name}\"\nmax_instances = \
+                 10000000\n{ROUTE}"
             );
             std::fs::write(folder.join("trellis.toml"), text)?;
             cluster.nodes.push(Node { name, folder, state: Arc::default(), child: None });
@@ -156,6 +157,11 @@ impl Cluster {
 
     pub(in super::super) fn states(&self) -> Vec<Arc<State>> {
         self.nodes.iter().map(|node| Arc::clone(&node.state)).collect()
+    }
+
+    /// What a node is called, here and in the registry.
+    pub(in super::super) fn name(&self, number: usize) -> &str {
+        &self.nodes[number].name
     }
 
     /// Kills a node with -9, with everything that it started.
