@@ -26,7 +26,7 @@ pub enum Fault {
     Kill,
     /// Nothing passes between a node and PostgreSQL, and nobody is told; then all that waited arrives.
     Silence,
-    /// PostgreSQL aborts, and starts again.
+    /// PostgreSQL aborts, and starts again; every second time it stays away for as long as other faults last.
     Database,
     /// A node is killed with -9, and comes back when others have taken over what was its.
     Absence,
@@ -84,7 +84,8 @@ impl Faults {
             if fault.takes_node_away() {
                 story.goes_away(cluster.name(node));
             }
-            self.one(fault, node, options, cluster).await?;
+            let is_long = number / Fault::ALL.len() % 2 == 1;
+            self.one(fault, node, is_long, options, cluster).await?;
             let (over, grants_meanwhile) = (Instant::now(), story.grants() - before);
             let resumed = async {
                 goes_round(story, story.grants()).await?;
@@ -117,7 +118,15 @@ impl Faults {
         Ok(suffered)
     }
 
-    async fn one(&self, fault: Fault, node: usize, options: &Options, cluster: &mut Cluster) -> Result<()> {
+    /// One fault. `is_long`: PostgreSQL is away for as long as others are, so that nobody's lease is renewed.
+    async fn one(
+        &self,
+        fault: Fault,
+        node: usize,
+        is_long: bool,
+        options: &Options,
+        cluster: &mut Cluster,
+    ) -> Result<()> {
         let link = &self.links[node];
         match fault {
             Fault::Kill => {
@@ -147,6 +156,9 @@ impl Faults {
             Fault::Database => {
                 let postgres = Arc::clone(&self.postgres);
                 tokio::task::spawn_blocking(move || postgres.stop()).await?;
+                if is_long {
+                    tokio::time::sleep(options.lasts).await;
+                }
                 let postgres = Arc::clone(&self.postgres);
                 tokio::task::spawn_blocking(move || postgres.start_again()).await??;
             }
