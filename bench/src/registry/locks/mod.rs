@@ -17,7 +17,7 @@ use trellis_testkit::{Link, Postgres};
 
 use super::act::{Act, Key};
 use super::caller::Way;
-use super::nodes::cluster::Cluster;
+use super::nodes::cluster::{Cluster, Names};
 use super::progress;
 use super::servers::Programs;
 use calls::Kind;
@@ -103,7 +103,7 @@ pub(super) async fn run(programs: &Programs, options: &Options, folder: &Path) -
     let database = postgres.fresh_database()?;
     let ways = (0..options.nodes).map(|_| Link::around(&database)).collect::<Result<Vec<_>>>()?;
     let (links, stores): (Vec<Link>, Vec<String>) = ways.into_iter().unzip();
-    let mut cluster = Cluster::start(programs, folder, &stores).await?;
+    let mut cluster = Cluster::start(programs, folder, &stores, Names::Own).await?;
     let mut faults = Faults { postgres, links };
     let outcome = under_faults(options, &mut cluster, &mut faults).await;
     outcome.with_context(|| cluster.last_words())
