@@ -41,7 +41,7 @@ pub(super) struct Nodes {
 
 pub(super) struct Fighter {
     habit: Habit,
-    /// How many sessions it has begun, and its own number: two neighbours never have sessions of one kind at a time.
+    /// Its own number, and one more for each session that it has begun: says of what kind the next one is.
     turn: usize,
     nodes: Nodes,
     story: Arc<Story>,
