@@ -133,6 +133,8 @@ fn locks(report: &locks::Report) -> String {
     let counts = &report.counts;
     let mut rows = vec![
         ("sessions".to_owned(), counts.sessions.to_string()),
+        ("of them without a time to live".into(), counts.untimed.to_string()),
+        ("of those, ended with their node".into(), report.ended_with_nodes.to_string()),
         ("locks given".into(), counts.grants.to_string()),
         ("refused: somebody else's, or not yet".into(), counts.refusals.to_string()),
         ("renewals acknowledged".into(), counts.renewals.to_string()),

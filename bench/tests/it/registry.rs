@@ -37,11 +37,11 @@ fn options(scenario: Scenario) -> Result<Options> {
         locks: Locks {
             nodes: 2,
             fighters: 8,
-            locks: 6,
+            locks: 12,
             faults: 6,
             pause: Duration::from_millis(500),
-            // A node's lease ends meanwhile, and its sessions are taken over.
-            lasts: Duration::from_secs(8),
+            // A node's lease ends meanwhile, and its sessions are taken over, or end with it.
+            lasts: Duration::from_secs(12),
             lock_delay: Duration::from_millis(500),
         },
     })
@@ -115,6 +115,8 @@ async fn a_lock_is_never_held_twice_whatever_is_killed_or_cut_off() -> Result<()
     assert_eq!(fought.faults.len(), 6, "{told}");
     let counts = &fought.counts;
     assert!(counts.grants > 50 && counts.refusals > 0 && counts.renewals > 0, "{told}");
+    assert!(counts.untimed > 0 && counts.untimed < counts.sessions, "of both kinds: {told}");
+    assert!(fought.ended_with_nodes > 0, "{told}");
     assert!(counts.unanswered > 0 && counts.fenced > 0 && counts.looks > 0, "{told}");
     Ok(folder.close()?)
 }

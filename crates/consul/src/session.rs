@@ -41,13 +41,16 @@ fn read(door: &Door, params: &Params, object: &mut Object) -> Reply<NewSession> 
     if door.registry.node(&node).is_none() {
         return Err(Refusal::failed("Missing node registration"));
     }
+    // An empty list says that it depends on none; without a list it depends on the node's health.
+    let is_empty = |name| object.peek(name).and_then(Value::as_array).is_some_and(Vec::is_empty);
+    let says_none = is_empty("Checks") || is_empty("NodeChecks");
     let mut checks = object.texts("Checks")?;
     checks.extend(object.texts("NodeChecks")?);
     for check in object.objects("ServiceChecks")? {
         let mut check = check;
         checks.push(check.text("ID")?);
     }
-    if checks.is_empty() && node == *door.node() {
+    if checks.is_empty() && !says_none && node == *door.node() {
         checks.push(NODE_CHECK.into());
     }
     let namespace = params.namespace()?;

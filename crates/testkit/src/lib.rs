@@ -17,6 +17,7 @@ mod programs;
 mod python;
 mod redis;
 mod scratch;
+mod sessions;
 mod smtp;
 mod wait;
 
@@ -31,5 +32,6 @@ pub use program::Program;
 pub use programs::{free_port, program, trellis};
 pub use python::python;
 pub use redis::Redis;
+pub use sessions::{Absence, Bond, Ended, Life, SessionHistory};
 pub use smtp::{Mail, SmtpSink};
 pub use wait::wait_until;

@@ -7,19 +7,20 @@ use anyhow::{Context, Result, bail, ensure};
 use bytes::Bytes;
 use http::{Method, StatusCode};
 use serde::Deserialize;
-use serde_json::json;
+use serde_json::{Value, json};
+use trellis_testkit::Bond;
 
 use super::super::caller::Way;
 use super::super::nodes::cluster::State;
-use super::SPREAD_LIMIT;
+use super::{POLL, RESUME_LIMIT, SPREAD_LIMIT};
 use crate::client::{Answer, Client};
 
 /// How long a client waits for an answer; a third of a session's time, so that it can ask somebody else.
 pub(super) const PATIENCE: Duration = Duration::from_secs(3);
 /// How long a session lasts that nobody renews: the shortest there is.
 pub(super) const TTL: Duration = Duration::from_secs(10);
-/// The node that the sessions are of. It stays, whatever becomes of the platform's own.
-const NODE: &str = "fighters";
+/// The check of a node that says whether its platform is there.
+const NODE_CHECK: &str = "serfHealth";
 
 /// A client of one node, with a connection of its own.
 pub(super) struct Calls {
@@ -36,15 +37,61 @@ pub(super) struct Locked {
     pub(super) session: Option<String>,
 }
 
-/// Has the node of the sessions known everywhere.
-pub(super) async fn announce_fighters(node: &State) -> Result<()> {
+/// What a session depends on.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) struct Kind {
+    /// It ends by time.
+    pub(super) timed: bool,
+    /// It depends on the health of its node.
+    pub(super) checked: bool,
+}
+
+/// Waits until `node` takes sessions of the node `of` that depend on its health.
+pub(super) async fn knows(node: &State, of: &str) -> Result<()> {
     let mut calls = Calls::to(node)?;
     let began = Instant::now();
-    let body = json!({"Node": NODE, "Address": "10.9.9.9"});
-    while let Err(error) = calls.put("/v1/catalog/register", &body.to_string()).await {
-        ensure!(began.elapsed() < SPREAD_LIMIT, "the fighters' node is not taken: {error:#}");
+    loop {
+        match calls.begin(Kind { timed: false, checked: true }, of, Duration::ZERO).await {
+            Ok(session) => return calls.end(&session).await,
+            Err(error) => ensure!(began.elapsed() < SPREAD_LIMIT, "no session of {of} is taken: {error:#}"),
+        }
+        tokio::time::sleep(POLL).await;
     }
-    Ok(())
+}
+
+/// Waits until `node` counts itself one of those that share the database.
+pub(super) async fn is_member(node: &State) -> Result<()> {
+    let mut client = Client::new(&format!("http://{}", node.address(Way::Native)?), PATIENCE);
+    let began = Instant::now();
+    loop {
+        // Whatever else may be wrong with it is not asked here.
+        let answer = client.send(Method::GET, "/health", &[], Bytes::new()).await;
+        let health = answer.ok().and_then(|answer| serde_json::from_slice::<Value>(&answer.body).ok());
+        if health.as_ref().is_some_and(|health| health["membership"] == "OK") {
+            return Ok(());
+        }
+        ensure!(began.elapsed() < RESUME_LIMIT, "a node does not come back: {health:?}");
+        tokio::time::sleep(POLL).await;
+    }
+}
+
+impl Kind {
+    /// All, so that any two that follow each other have little in common.
+    pub(super) const ALL: [Self; 4] = [
+        Self { timed: true, checked: true },
+        Self { timed: false, checked: false },
+        Self { timed: true, checked: false },
+        Self { timed: false, checked: true },
+    ];
+
+    /// What such a session of `node` lasts as long as. Its time goes on elsewhere if its node goes away.
+    pub(super) fn bond(self, node: &str) -> Bond {
+        match self {
+            Self { timed: true, .. } => Bond::Time(TTL),
+            Self { checked: true, .. } => Bond::Node(node.to_owned()),
+            _ => Bond::Nothing,
+        }
+    }
 }
 
 impl Calls {
@@ -58,20 +105,23 @@ impl Calls {
         node.address(Way::Consul).is_ok_and(|address| address == self.address)
     }
 
-    /// A new session: its id.
-    pub(super) async fn begin(&mut self, lock_delay: Duration) -> Result<String> {
+    /// A new session of `node`: its id.
+    pub(super) async fn begin(&mut self, kind: Kind, node: &str, lock_delay: Duration) -> Result<String> {
         #[derive(Deserialize)]
         struct Made {
             #[serde(rename = "ID")]
             id: String,
         }
         let delay = format!("{}ms", lock_delay.as_millis());
-        let body = json!({"Node": NODE, "TTL": format!("{}s", TTL.as_secs()), "LockDelay": delay});
+        let checks: &[&str] = if kind.checked { &[NODE_CHECK] } else { &[] };
+        let ttl = if kind.timed { TTL } else { Duration::ZERO };
+        let ttl = format!("{}s", ttl.as_secs());
+        let body = json!({"Node": node, "Checks": checks, "TTL": ttl, "LockDelay": delay});
         let answer = self.put("/v1/session/create", &body.to_string()).await?;
         Ok(serde_json::from_slice::<Made>(&answer.body)?.id)
     }
 
-    /// Starts a session's time again; false if there is no such session.
+    /// Starts a session's time again, if it has one; false if there is no such session.
     pub(super) async fn renew(&mut self, session: &str) -> Result<bool> {
         let answer = self.send(Method::PUT, &format!("/v1/session/renew/{session}"), "").await?;
         match answer.status {

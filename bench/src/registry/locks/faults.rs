@@ -1,7 +1,7 @@
 //! What happens to the nodes, and to what they stand on.
 
 use std::sync::Arc;
-use std::time::{Duration, Instant};
+use std::time::Instant;
 
 use anyhow::{Result, ensure};
 use serde::Serialize;
@@ -10,17 +10,13 @@ use trellis_testkit::{Link, Postgres};
 use super::super::act::{Act, Key};
 use super::super::nodes::cluster::Cluster;
 use super::super::progress;
-use super::Options;
 use super::story::Story;
+use super::{Options, POLL, RESUME_LIMIT, calls};
 
 /// What a node has to answer rightly before it counts as one that serves.
 pub(super) const PROBE: Act = Act::Read(Key(0));
-/// Longest wait for locks to go round again after a fault is over.
-const RESUME_LIMIT: Duration = Duration::from_mins(2);
 /// So many locks have to be given until they do.
 const RESUMED: u64 = 10;
-/// How often it is looked.
-const POLL: Duration = Duration::from_millis(10);
 
 /// What can happen.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
@@ -30,7 +26,7 @@ pub enum Fault {
     Kill,
     /// Nothing passes between a node and PostgreSQL, and nobody is told; then all that waited arrives.
     Silence,
-    /// PostgreSQL aborts, and starts again.
+    /// PostgreSQL aborts, and starts again; every second time it stays away for as long as other faults last.
     Database,
     /// A node is killed with -9, and comes back when others have taken over what was its.
     Absence,
@@ -54,6 +50,11 @@ pub struct Suffered {
 }
 
 impl Fault {
+    /// Whether it takes a node away, so that what depends on the node may end.
+    fn takes_node_away(self) -> bool {
+        self != Self::Database
+    }
+
     const ALL: [Self; 6] = [Self::Kill, Self::Silence, Self::Database, Self::Absence, Self::Cut, Self::Lost];
 }
 
@@ -80,10 +81,24 @@ impl Faults {
             // Every fault comes to every node.
             let node = (number / Fault::ALL.len() + number) % cluster.len();
             let before = story.grants();
-            self.one(fault, node, options, cluster).await?;
+            if fault.takes_node_away() {
+                story.goes_away(cluster.name(node));
+            }
+            let is_long = number / Fault::ALL.len() % 2 == 1;
+            self.one(fault, node, is_long, options, cluster).await?;
             let (over, grants_meanwhile) = (Instant::now(), story.grants() - before);
-            goes_round(story, story.grants()).await?;
-            let resumed = over.elapsed();
+            let resumed = async {
+                goes_round(story, story.grants()).await?;
+                anyhow::Ok(over.elapsed())
+            };
+            let back = async {
+                if fault.takes_node_away() {
+                    calls::is_member(&cluster.state(node)).await?;
+                    story.comes_back(cluster.name(node));
+                }
+                anyhow::Ok(())
+            };
+            let (resumed, ()) = tokio::try_join!(resumed, back)?;
             progress(&format!(
                 "[locks] fault {} of {}: {fault:?} of node {}; {grants_meanwhile} locks given meanwhile, again after \
                  {resumed:.0?}",
@@ -103,7 +118,15 @@ impl Faults {
         Ok(suffered)
     }
 
-    async fn one(&self, fault: Fault, node: usize, options: &Options, cluster: &mut Cluster) -> Result<()> {
+    /// One fault. `is_long`: PostgreSQL is away for as long as others are, so that nobody's lease is renewed.
+    async fn one(
+        &self,
+        fault: Fault,
+        node: usize,
+        is_long: bool,
+        options: &Options,
+        cluster: &mut Cluster,
+    ) -> Result<()> {
         let link = &self.links[node];
         match fault {
             Fault::Kill => {
@@ -133,6 +156,9 @@ impl Faults {
             Fault::Database => {
                 let postgres = Arc::clone(&self.postgres);
                 tokio::task::spawn_blocking(move || postgres.stop()).await?;
+                if is_long {
+                    tokio::time::sleep(options.lasts).await;
+                }
                 let postgres = Arc::clone(&self.postgres);
                 tokio::task::spawn_blocking(move || postgres.start_again()).await??;
             }

@@ -4,11 +4,11 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use anyhow::Result;
-use trellis_testkit::Hold;
+use trellis_testkit::{Bond, Hold, Life};
 
 use super::super::nodes::cluster::State;
-use super::calls::{Calls, Locked, TTL};
-use super::story::Story;
+use super::calls::{Calls, Kind, Locked, TTL};
+use super::story::{Held, Story};
 
 /// Between two things that it does.
 const BREATH: Duration = Duration::from_millis(5);
@@ -23,18 +23,27 @@ const OLD: usize = 8;
 
 /// Which nodes a client asks, and how long it holds.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) enum Kind {
-    /// All in turn; most holds are short.
+pub(super) enum Habit {
+    /// All in turn; most holds are short. Its sessions are of any node, whichever it asks.
     Rover,
-    /// One only, as those do that have an agent beside them.
+    /// One only, as those do that have an agent beside them. Its sessions are of that node.
     Loyal(usize),
-    /// One only, and it holds as long as it can.
-    Sitter(usize),
+    /// One only, and it holds as long as it can. Its sessions are of that node, and of one kind.
+    Sitter { node: usize, kind: Kind },
+}
+
+/// The nodes as a client knows them.
+pub(super) struct Nodes {
+    pub(super) states: Vec<Arc<State>>,
+    /// What they are called in the registry.
+    pub(super) names: Arc<[String]>,
 }
 
 pub(super) struct Fighter {
-    kind: Kind,
-    nodes: Vec<Arc<State>>,
+    habit: Habit,
+    /// Its own number, and one more for each session that it has begun: says of what kind the next one is.
+    turn: usize,
+    nodes: Nodes,
     story: Arc<Story>,
     lock_delay: Duration,
     calls: Vec<Option<Calls>>,
@@ -47,8 +56,7 @@ pub(super) struct Fighter {
 /// A session that it has.
 struct Mine {
     id: String,
-    /// When it asked for what was acknowledged last; the session lasts from then on, at least.
-    since: Duration,
+    life: Life,
     is_over: bool,
 }
 
@@ -61,28 +69,32 @@ enum End {
 }
 
 impl Mine {
-    /// Up to when it is there for sure.
-    fn lasts_until(&self) -> Duration {
-        self.since + TTL
+    fn is_timed(&self) -> bool {
+        matches!(self.life.bond, Bond::Time(_))
+    }
+
+    /// Its client cannot know any more whether it is there. One without a time is there as far as its client knows.
+    fn is_out_of_time(&self, now: Duration) -> bool {
+        matches!(self.life.bond, Bond::Time(ttl) if now >= self.life.since + ttl)
     }
 }
 
 impl Fighter {
-    pub(super) fn new(kind: Kind, nodes: Vec<Arc<State>>, story: Arc<Story>, lock_delay: Duration) -> Self {
-        let (calls, shunned) = nodes.iter().map(|_| (None, Duration::ZERO)).unzip();
-        Self { kind, nodes, story, lock_delay, calls, shunned, old: Vec::new() }
+    pub(super) fn new(
+        habit: Habit,
+        turn: usize,
+        nodes: Nodes,
+        story: Arc<Story>,
+        lock_delay: Duration,
+    ) -> Self {
+        let (calls, shunned) = nodes.names.iter().map(|_| (None, Duration::ZERO)).unzip();
+        Self { habit, turn, nodes, story, lock_delay, calls, shunned, old: Vec::new() }
     }
 
     /// Fights until the story is over.
     pub(super) async fn fight(mut self) {
         while self.story.goes_on() {
-            let asked = self.story.now();
-            let delay = self.lock_delay;
-            let Some(id) = self.ask(async |calls: &mut Calls| calls.begin(delay).await).await else {
-                continue;
-            };
-            self.story.count(|counts| counts.sessions += 1);
-            let mut mine = Mine { id, since: asked, is_over: false };
+            let Some(mut mine) = self.begin().await else { continue };
             for _ in 0..HOLDS {
                 if mine.is_over || !self.story.goes_on() {
                     break;
@@ -90,7 +102,29 @@ impl Fighter {
                 self.keep(&mut mine).await;
                 self.take(&mut mine).await;
             }
+            if !mine.is_over && !mine.is_timed() {
+                // It would be there for ever.
+                self.give_up(&mut mine).await;
+            }
         }
+    }
+
+    async fn begin(&mut self) -> Option<Mine> {
+        let (kind, home) = match self.habit {
+            Habit::Rover => (None, fastrand::usize(..self.nodes.names.len())),
+            Habit::Loyal(node) => (None, node),
+            Habit::Sitter { node, kind } => (Some(kind), node),
+        };
+        let kind = kind.unwrap_or(Kind::ALL[self.turn % Kind::ALL.len()]);
+        let (home, delay) = (self.nodes.names[home].clone(), self.lock_delay);
+        let since = self.story.now();
+        let id = self.ask(async |calls: &mut Calls| calls.begin(kind, &home, delay).await).await?;
+        self.turn += 1;
+        self.story.count(|counts| {
+            counts.sessions += 1;
+            counts.untimed += u64::from(!kind.timed);
+        });
+        Some(Mine { id, life: Life { since, bond: kind.bond(&home) }, is_over: false })
     }
 
     /// Fights for one lock.
@@ -120,18 +154,20 @@ impl Fighter {
     /// Holds a lock for a while, and ends the hold in one of several ways.
     async fn use_it(&mut self, lock: usize, mut hold: Hold, node: usize, mine: &mut Mine) {
         // Most hold it for a moment; some for so long that they have to renew their session in between.
-        let (rounds, breath) = match self.kind {
-            Kind::Sitter(_) => (1_000, BREATH * 20),
+        let (rounds, breath) = match self.habit {
+            Habit::Sitter { .. } => (1_000, BREATH * 20),
             _ if fastrand::u8(..48) == 0 => (fastrand::usize(100..1500), BREATH),
             _ => (fastrand::usize(1..6), BREATH),
         };
         for _ in 0..rounds {
-            if mine.is_over || self.story.now() >= mine.lasts_until() || !self.story.goes_on() {
+            if mine.is_over || mine.is_out_of_time(self.story.now()) || !self.story.goes_on() {
                 break;
             }
-            if self.story.write(lock, hold.token) {
-                self.story.count(|counts| counts.writes += 1);
+            if !self.story.write(lock, hold.token) {
+                // Somebody else has it. Whether that may be is judged at the end.
+                break;
             }
+            self.story.count(|counts| counts.writes += 1);
             if fastrand::u8(..16) == 0 {
                 self.look_elsewhere(lock, node, mine).await;
             }
@@ -140,31 +176,28 @@ impl Fighter {
             self.keep(mine).await;
         }
         let end = match fastrand::u8(..128) {
-            0 => End::Vanish,
+            // Nobody would ever get the lock of one whose session has no end.
+            0 if mine.is_timed() => End::Vanish,
             1..6 => End::Destroy,
             _ => End::Release,
         };
         let at = self.story.now();
-        let life = mine.lasts_until() + self.lock_delay;
         hold.until = match end {
-            End::Release => at.min(life),
-            End::Destroy => (at + self.lock_delay).min(life),
-            End::Vanish => life,
+            End::Release => at,
+            End::Destroy => at + self.lock_delay,
+            End::Vanish => Duration::MAX,
         };
         self.remember(lock, hold.token);
-        let (id, held_until) = (hold.session.clone(), hold.until);
+        let id = hold.session.clone();
         // Before the request that ends it: nobody can be faster.
-        self.story.held(lock, hold);
+        self.story.held(lock, Held { hold, life: mine.life.clone(), lock_delay: self.lock_delay });
         match end {
             End::Release => {
                 let released = self.ask(async |calls: &mut Calls| calls.release(lock, &id).await).await;
-                if released == Some(false) && self.story.now() < mine.lasts_until() {
-                    self.story.violated(format!(
-                        "lock {lock}: {id} held it until {held_until:?}, and could not release it"
-                    ));
-                }
-                if released.is_none() {
-                    self.give_up(mine).await;
+                match released {
+                    Some(true) => {}
+                    Some(false) => self.lost(mine, format!("lock {lock} cannot be given back")),
+                    None => self.give_up(mine).await,
                 }
             }
             End::Destroy => {
@@ -188,15 +221,18 @@ impl Fighter {
         if let Some(locked) = found.filter(is_mine) {
             return Some(locked.lock_index);
         }
-        if self.story.now() < mine.lasts_until() {
-            self.story.violated(format!("{who} says {found:?} of what {} holds", mine.id));
-        }
+        self.lost(mine, format!("{who} says {found:?} of a lock that it holds"));
         None
+    }
+
+    /// Somebody said what cannot be while its session is there.
+    fn lost(&self, mine: &Mine, what: String) {
+        self.story.ended(&mine.id, &mine.life, what);
     }
 
     /// Whoever asks another node for what is true now has to be told of this holder.
     async fn look_elsewhere(&mut self, lock: usize, node: usize, mine: &mut Mine) {
-        let other = (node + 1) % self.nodes.len();
+        let other = (node + 1) % self.calls.len();
         let found = self.ask_at(other, async |calls: &mut Calls| calls.look(lock, true).await).await;
         if let Some(found) = found {
             self.story.count(|counts| counts.looks += 1);
@@ -204,38 +240,40 @@ impl Fighter {
         }
     }
 
-    /// Renews the session when a third of its time is over.
+    /// Renews the session when a third of its time is over; one without a time as often, to hear whether it is there.
     async fn keep(&mut self, mine: &mut Mine) {
         let asked = self.story.now();
-        if mine.is_over || asked < mine.since + TTL / 3 {
+        if mine.is_over || asked < mine.life.since + TTL / 3 {
             return;
         }
         let id = mine.id.clone();
         match self.ask(async |calls: &mut Calls| calls.renew(&id).await).await {
             Some(true) => {
                 self.story.count(|counts| counts.renewals += 1);
-                mine.since = asked;
+                mine.life.since = asked;
             }
             Some(false) => {
-                if self.story.now() < mine.lasts_until() {
-                    self.story.violated(format!("the session {id} ended before its time"));
-                }
+                self.lost(mine, "a renewal says so".to_owned());
                 mine.is_over = true;
             }
-            // Another node is asked the next time. Once its time is over nothing can be known.
-            None => mine.is_over |= self.story.now() >= mine.lasts_until(),
+            // Another node is asked the next time.
+            None => mine.is_over |= mine.is_out_of_time(self.story.now()),
         }
     }
 
     async fn give_up(&mut self, mine: &mut Mine) {
         mine.is_over = true;
         let id = mine.id.clone();
-        for _ in 0..self.nodes.len() {
-            if self.ask(async |calls: &mut Calls| calls.end(&id).await).await.is_some() {
+        let nodes = self.calls.len();
+        // One with a time ends by itself if nobody hears it; any other has to be ended, by whoever can be reached.
+        let tries = if mine.is_timed() { nodes } else { usize::MAX };
+        for number in 0..tries {
+            let node = if mine.is_timed() { self.any() } else { number % nodes };
+            let heard = self.ask_at(node, async |calls: &mut Calls| calls.end(&id).await).await;
+            if heard.is_some() || !self.story.goes_on() {
                 return;
             }
         }
-        // Nobody heard it: the session ends by itself.
     }
 
     fn write_under_an_old_token(&mut self) {
@@ -256,12 +294,12 @@ impl Fighter {
 
     /// The node to ask: for those who have a choice, one that answers as far as is known.
     fn any(&self) -> usize {
-        if let Kind::Loyal(node) | Kind::Sitter(node) = self.kind {
+        if let Habit::Loyal(node) | Habit::Sitter { node, .. } = self.habit {
             return node;
         }
         let now = self.story.now();
-        let well: Vec<usize> = (0..self.nodes.len()).filter(|node| self.shunned[*node] <= now).collect();
-        fastrand::choice(well).unwrap_or_else(|| fastrand::usize(..self.nodes.len()))
+        let well: Vec<usize> = (0..self.calls.len()).filter(|node| self.shunned[*node] <= now).collect();
+        fastrand::choice(well).unwrap_or_else(|| fastrand::usize(..self.calls.len()))
     }
 
     /// Asks any node; none if there was no answer to rely on.
@@ -270,7 +308,7 @@ impl Fighter {
     }
 
     async fn ask_at<T>(&mut self, node: usize, what: impl AsyncFnOnce(&mut Calls) -> Result<T>) -> Option<T> {
-        let state = &self.nodes[node];
+        let state = &self.nodes.states[node];
         let slot = &mut self.calls[node];
         if slot.as_ref().is_none_or(|calls| !calls.is_of(state)) {
             *slot = Calls::to(state).ok();

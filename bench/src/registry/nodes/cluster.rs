@@ -98,6 +98,15 @@ pub(in super::super) struct Cluster {
     nodes: Vec<Node>,
 }
 
+/// What nodes are called in the registry.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(in super::super) enum Names {
+    /// Each as it is called here: sessions and checks are of one of them.
+    Own,
+    /// All the same, so that an instance is one wherever it is registered.
+    Shared,
+}
+
 struct Node {
     name: String,
     folder: PathBuf,
@@ -111,14 +120,19 @@ impl Cluster {
         programs: &Programs,
         folder: &Path,
         stores: &[String],
+        names: Names,
     ) -> Result<Self> {
         let mut cluster = Self { trellis: programs.trellis.clone(), nodes: Vec::new() };
         for (number, store) in stores.iter().enumerate() {
             let name = format!("node-{}", number + 1);
             let folder = folder.join(&name);
             std::fs::create_dir_all(&folder).with_context(|| format!("cannot make {}", folder.display()))?;
+            let own = match names {
+                Names::Own => format!("node = \"{name}\"\n"),
+                Names::Shared => String::new(),
+            };
             let text = format!(
-                "[app]\nname = \"bench\"\nstore = \"{store}\"\n\n[registry]\nmax_instances = 10000000\n{ROUTE}"
+                "[app]\nname = \"bench\"\nstore = \"{store}\"\n\n[registry]\n{own}max_instances = 10000000\n{ROUTE}"
             );
             std::fs::write(folder.join("trellis.toml"), text)?;
             cluster.nodes.push(Node { name, folder, state: Arc::default(), child: None });
@@ -156,6 +170,11 @@ impl Cluster {
 
     pub(in super::super) fn states(&self) -> Vec<Arc<State>> {
         self.nodes.iter().map(|node| Arc::clone(&node.state)).collect()
+    }
+
+    /// What a node is called here, and in the registry if it has a name of its own.
+    pub(in super::super) fn name(&self, number: usize) -> &str {
+        &self.nodes[number].name
     }
 
     /// Kills a node with -9, with everything that it started.

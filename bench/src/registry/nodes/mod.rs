@@ -15,7 +15,7 @@ use trellis_testkit::Postgres;
 use super::act::Act;
 use super::progress;
 use super::servers::Programs;
-use cluster::Cluster;
+use cluster::{Cluster, Names};
 pub use traffic::Counts;
 use traffic::Traffic;
 
@@ -79,7 +79,7 @@ pub(super) async fn run(programs: &Programs, options: &Options, folder: &Path) -
     progress("[nodes] PostgreSQL is started");
     let postgres = Postgres::start()?;
     let stores = vec![postgres.fresh_database()?; options.nodes];
-    let mut cluster = Cluster::start(programs, folder, &stores).await?;
+    let mut cluster = Cluster::start(programs, folder, &stores, Names::Shared).await?;
     let outcome = under_load(options, &mut cluster).await;
     outcome.with_context(|| cluster.last_words())
 }

@@ -144,8 +144,8 @@ impl Handle {
         Ok(done.await?.0)
     }
 
-    /// Starts a session's time again; `None` if there is none. In memory, unless another node counts its time, or may by
-    /// now: a node that is cut off from the database refuses.
+    /// Starts a session's time again, if it has one; `None` if there is no such session. In memory, unless another node
+    /// counts its time, or may by now, or may have ended it: a node that is cut off from the database refuses.
     pub async fn session_renew(&self, id: SessionId) -> Result<Option<Session>> {
         let engine = self.engine();
         let known = || engine.snapshot().sessions.get(&id).map(|session| (**session).clone());
@@ -156,8 +156,9 @@ impl Handle {
             found = known();
         }
         let Some(session) = found else { return Ok(None) };
-        let is_alone = adoption::is_alone(engine);
-        if session.ttl().is_none() || (is_alone && engine.deadlines().renew(id, Instant::now())) {
+        // One without a time to live may have been ended by others while this node was cut off.
+        let is_there = || session.ttl().is_none() || engine.deadlines().renew(id, Instant::now());
+        if adoption::is_alone(engine) && is_there() {
             return Ok(Some(session));
         }
         // The database knows whether it is still there, and who counts its time.

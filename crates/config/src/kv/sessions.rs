@@ -58,15 +58,15 @@ where
     Ok(done.await?.0)
 }
 
-/// Starts a session's time again, and counts it on this node from now on; `None` if there is no such session. It is decided in
-/// the order in which sessions end, so that none is renewed which ends all the same.
+/// Starts a session's time again, and counts it on this node from now on, if it has one; `None` if there is no such session.
+/// It is decided in the order in which sessions end, so that none is renewed which ends all the same.
 pub(crate) async fn adopt(engine: &Arc<Engine>, id: SessionId) -> Result<Option<Session>> {
     let judge = engine.clone();
     let done = engine.change(move |snapshot, index| {
         let Some(session) = snapshot.sessions.get(&id) else { return Ok(Outcome::unchanged(None)) };
         let mut session = (**session).clone();
         judge.deadlines().renew_found(id, Instant::now());
-        if *session.holder == *judge.node {
+        if *session.holder == *judge.node || session.ttl().is_none() {
             return Ok(Outcome::unchanged(Some(session)));
         }
         session.holder = judge.node.to_string();

@@ -71,6 +71,25 @@ async fn a_node_that_is_cut_off_renews_no_session_that_another_one_counts() {
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_node_that_is_cut_off_tells_of_no_session_that_another_one_may_have_ended() {
+    let pair = Pair::start().await;
+    let (far, near) = (&pair.far.handle, &pair.near.handle);
+    // Without a time to live: it ends with its node, when another node sees that this is gone.
+    let id = far.session_create(NewSession::of_node("n")).await.unwrap().id;
+    assert!(far.session_renew(id).await.unwrap().is_some());
+    near.sync().await.unwrap();
+    assert!(near.session_renew(id).await.unwrap().is_some(), "any node may be asked");
+    pair.link.silence();
+    near.session_destroy(id).await.unwrap();
+    let refuses = || async { matches!(far.session_renew(id).await, Err(Error::Store(_))) };
+    wait_until("it does not know any more", LIMIT, refuses).await.unwrap();
+    pair.link.heal();
+    let knows = || async { matches!(far.session_renew(id).await, Ok(None)) };
+    wait_until("it knows that it has ended", LIMIT, knows).await.unwrap();
+    pair.stop().await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_session_that_nobody_could_renew_has_its_whole_time_again() {
     let server = trellis_testkit::Postgres::start().unwrap();
     let database = trellis_storage::Options {

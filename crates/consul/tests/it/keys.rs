@@ -85,6 +85,23 @@ async fn locks_are_held_by_sessions() {
 }
 
 #[tokio::test]
+async fn sessions_depend_on_the_health_of_the_node_unless_they_say_on_nothing() {
+    let door = Door::open().await;
+    for (body, wanted) in [
+        (json!({}), json!(["serfHealth"])),
+        (json!({"Checks": null, "NodeChecks": null}), json!(["serfHealth"])),
+        (json!({"Checks": ["serfHealth"], "NodeChecks": []}), json!(["serfHealth"])),
+        (json!({"Checks": []}), json!([])),
+        (json!({"NodeChecks": []}), json!([])),
+        (json!({"Node": "trellis", "checks": [], "node_checks": []}), json!([])),
+    ] {
+        let made = door.done("/v1/session/create", body.clone()).await.json();
+        let id = made["ID"].as_str().unwrap();
+        assert_eq!(door.json(&format!("/v1/session/info/{id}")).await[0]["Checks"], wanted, "{body}");
+    }
+}
+
+#[tokio::test]
 async fn sessions_are_refused_with_the_words_that_clients_look_for() {
     let door = Door::open().await;
     let refused = async |path: &str, body: serde_json::Value| {
