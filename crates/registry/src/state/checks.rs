@@ -265,7 +265,6 @@ impl State {
         }
         if let Some(target) = target {
             self.aliases.add(&target, slot);
-            self.aliases.touch(|| owner.clone());
         }
         self.mark_check(slot, delta);
         delta.state(status);
@@ -281,7 +280,6 @@ impl State {
         self.fatal.remove(&slot);
         if let CheckKind::Alias(target) = &check.view.definition.kind {
             self.aliases.remove(target, slot);
-            self.aliases.touch(|| check.view.key.owner.clone());
         }
         match &check.view.key.owner {
             CheckOwner::Node(name) => {

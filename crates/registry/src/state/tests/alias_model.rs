@@ -330,7 +330,10 @@ proptest! {
         for (about, status) in model.overrides() {
             two.set_override(about, status.map(|status| Override { status, since_unix_ms: 0 }), clock.0);
         }
-        let nodes: Vec<_> = one.nodes().nodes.iter().map(|node| node.name().clone()).collect();
+        let mut nodes: Vec<_> = one.nodes().nodes.iter().map(|node| node.name().clone()).collect();
+        if turned {
+            nodes.reverse();
+        }
         for name in nodes {
             let saved = serde_json::to_string(&one.save_node(&name).unwrap()).unwrap();
             two.restore_node(serde_json::from_str(&saved).unwrap(), clock.0).unwrap();

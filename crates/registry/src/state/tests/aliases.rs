@@ -6,6 +6,7 @@ use crate::model::check::{CheckAnswer, CheckDefinition, CheckKind, CheckStatus};
 use crate::model::names::{CheckKey, CheckOwner};
 use crate::model::node::NodeRegistration;
 use crate::model::snapshot::Changes;
+use crate::state::Standing;
 use CheckStatus::{Critical, Passing, Warning};
 
 pub(super) fn of(instance: &str) -> CheckOwner {
@@ -81,6 +82,63 @@ fn what_is_no_check_counts_as_well() {
     assert_eq!(seen(&state), Passing);
     state.set_override(about(), word(Status::Down), now);
     assert_eq!(seen(&state), Critical);
+}
+
+#[test]
+fn the_reason_is_that_of_now() {
+    let (mut state, clock) = (state(), Clock::new());
+    let now = clock.0;
+    state.add(with("web", vec![alias("a", &of("db"))]), now).unwrap();
+    state.add(with("proxy", vec![alias("a", &of("web"))]), now).unwrap();
+    let why = |state: &State| said(state, &of("proxy"), "a").1;
+    assert_eq!(why(&state), format!("instance {} is not registered", key("db")));
+    let down = Override { status: Status::Down, since_unix_ms: 0 };
+    state.set_override(About::Service(name("web")), Some(down), now);
+    assert_eq!(why(&state), format!("instance {} is DOWN", key("web")));
+    state.set_override(About::Service(name("web")), None, now);
+    assert_eq!(why(&state), format!("instance {} is not registered", key("db")));
+    // One that nobody reaches and nobody checks.
+    state.add(Registration { port: 0, ..with("db", vec![]) }, now).unwrap();
+    assert_eq!(why(&state), format!("nothing is wrong with instance {}", key("web")));
+}
+
+#[test]
+fn maintenance_that_rows_tell_of_counts_whatever_the_operator_says() {
+    let clock = Clock::new();
+    let now = clock.0;
+    let node = || NodeRegistration::new("far".parse().unwrap(), "10.0.0.9");
+    let far = CheckOwner::Node(node().name);
+    let mut one = state();
+    one.share(&"one".into());
+    one.add(with("web", vec![]), now).unwrap();
+    one.put_node(node(), now).unwrap();
+    let rows = |one: &State| (one.save(&key("web")).unwrap(), one.save_node(&node().name).unwrap());
+    let (plain, plain_node) = rows(&one);
+    one.maintain(&key("web"), Some("disk".into()), now).unwrap();
+    one.maintain_node(&node().name, Some("disk".into()), now).unwrap();
+    let (out, out_node) = rows(&one);
+    let reader = || {
+        let mut two = state();
+        two.share(&"two".into());
+        let up = Override { status: Status::Up, since_unix_ms: 0 };
+        two.set_override(About::Service(name("web")), Some(up), now);
+        two.add(with("proxy", vec![alias("i", &of("web")), alias("n", &far)]), now).unwrap();
+        two
+    };
+    let both = |two: &State| (said(two, &of("proxy"), "i").0, said(two, &of("proxy"), "n").0);
+    let mut two = reader();
+    two.restore_node(out_node.clone(), now).unwrap();
+    two.restore(out.clone(), now).unwrap();
+    assert_eq!(both(&two), (Critical, Critical));
+    let mut two = reader();
+    for (revision, instance, node, expected) in
+        [(1, &plain, &plain_node, Passing), (2, &out, &out_node, Critical), (3, &plain, &plain_node, Passing)]
+    {
+        let standing = || Standing { revision, holder: "one".into() };
+        two.take_node(node.clone(), standing(), now);
+        two.take_instance(instance.clone(), standing(), now);
+        assert_eq!(both(&two), (expected, expected));
+    }
 }
 
 #[test]
