@@ -5,7 +5,7 @@ use std::collections::BTreeMap;
 
 use serde_json::{Map, Value, json};
 use trellis_registry::{
-    CheckDefinition, CheckKind, Definition, Entry, Handle, InstanceKey, Registration, ServiceKey,
+    CheckDefinition, CheckKind, CheckOwner, Definition, Entry, Handle, InstanceKey, Registration, ServiceKey,
 };
 
 use crate::labels;
@@ -176,17 +176,18 @@ pub(crate) fn fill_sidecar(
     Ok(())
 }
 
-/// Whether a sidecar listens, unless it brings checks of its own. (Consul also has one that says what the checks of the
-/// service say; here a proxy is as well as it is itself.)
-pub(crate) fn sidecar_check(sidecar: &Registration) -> CheckDefinition {
+/// Whether a sidecar listens, and how its service is; unless it brings checks of its own.
+pub(crate) fn sidecar_checks(sidecar: &Registration, parent: InstanceKey) -> [CheckDefinition; 2] {
     let host = if sidecar.host.is_empty() { "127.0.0.1" } else { &sidecar.host };
     let host = if host.contains(':') { format!("[{host}]") } else { host.to_owned() };
-    let kind = CheckKind::Tcp(format!("{host}:{}", sidecar.port).into());
-    CheckDefinition {
-        name: "Connect Sidecar Listening".into(),
-        initial: trellis_registry::CheckStatus::Critical,
-        ..CheckDefinition::new(format!("service:{}:1", sidecar.id), kind)
-    }
+    let id = |n: u8| format!("service:{}:{n}", sidecar.id);
+    let listens = CheckKind::Tcp(format!("{host}:{}", sidecar.port).into());
+    let name = format!("Connect Sidecar Aliasing {}", parent.id);
+    let alias = CheckKind::Alias(CheckOwner::Instance(parent));
+    [
+        CheckDefinition { name: "Connect Sidecar Listening".into(), ..CheckDefinition::new(id(1), listens) },
+        CheckDefinition { name: name.into(), ..CheckDefinition::new(id(2), alias) },
+    ]
 }
 
 /// The port that a sidecar has, or one that no other on its node has.

@@ -23,7 +23,7 @@ pub(crate) fn routes() -> Router<Door> {
             get(autopilot::configuration).put(autopilot::configure),
         )
         .route("/v1/operator/autopilot/health", get(autopilot::health))
-        .route("/v1/operator/autopilot/state", any(no_raft))
+        .route("/v1/operator/autopilot/state", get(autopilot::state))
         .route("/v1/operator/keyring", any(no_gossip))
         .route("/v1/operator/usage", get(usage))
 }

@@ -41,7 +41,9 @@ impl Prober for NetProber {
         Box::pin(async move {
             let answer = match &check.kind {
                 // Nobody asks these.
-                CheckKind::Ttl(_) | CheckKind::Reported => Err("is reported, not asked".into()),
+                CheckKind::Ttl(_) | CheckKind::Reported | CheckKind::Alias(_) => {
+                    Err("is reported or worked out, not asked".into())
+                }
                 CheckKind::Http(http) => get(http, check.timeout).await,
                 CheckKind::Tcp(address) => {
                     let connected = TcpStream::connect(&**address).await;

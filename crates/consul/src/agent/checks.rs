@@ -8,11 +8,12 @@ use axum::extract::{Path, State};
 use serde_json::{Map, Value};
 use trellis_registry::{
     CheckDefinition, CheckKind, CheckOwner, CheckStatus, CheckTls, CommandCheck, DEFAULT_CHECK_TIMEOUT,
-    Entry, GrpcCheck, HttpCheck, Labels, MAX_OUTPUT, MIN_DEREGISTER_AFTER, NODE_CHECK,
+    Entry, GrpcCheck, HttpCheck, InstanceKey, Labels, MAX_OUTPUT, MIN_DEREGISTER_AFTER, NODE_CHECK,
 };
 
 use crate::answer::Answer;
 use crate::door::Door;
+use crate::health::name_of;
 use crate::refusal::{Refusal, Reply};
 use crate::request::{self, Object, Params, Whole};
 use crate::wire::{CheckRow, checks_of, node_checks};
@@ -46,7 +47,7 @@ pub(super) async fn list(State(door): State<Door>, params: Params) -> Reply<Answ
 pub(super) async fn register(State(door): State<Door>, params: Params, Whole(body): Whole) -> Reply<Answer> {
     let mut object = request::read(&body)?;
     let service = object.text("ServiceID")?;
-    let mut check = definition(object)?;
+    let mut check = definition(object, &door, &params)?;
     if check.id.is_empty() {
         check.id = check.name.clone();
     }
@@ -117,11 +118,13 @@ fn status(text: &str) -> Reply<Option<CheckStatus>> {
     }
 }
 
-/// A check of the agent: it is asked, or reports within its time.
-pub(crate) fn definition(mut object: Object) -> Reply<CheckDefinition> {
-    let kind = kind(&mut object)?;
+/// A check of the agent: it is asked, reports within its time, or says what is known of another.
+pub(crate) fn definition(mut object: Object, door: &Door, params: &Params) -> Reply<CheckDefinition> {
+    let kind = kind(&mut object, door, params)?;
     let interval = object.duration("Interval")?;
-    if !matches!(kind, CheckKind::Ttl(_)) && interval.is_none_or(|interval| interval.is_zero()) {
+    if !matches!(kind, CheckKind::Ttl(_) | CheckKind::Alias(_))
+        && interval.is_none_or(|interval| interval.is_zero())
+    {
         return Err(Refusal::bad("Invalid check: Interval must be > 0 for Script, HTTP, or TCP checks"));
     }
     let given = common(&mut object)?;
@@ -160,12 +163,9 @@ fn common(object: &mut Object) -> Reply<CheckDefinition> {
     })
 }
 
-fn kind(object: &mut Object) -> Reply<CheckKind> {
-    let others = "Trellis checks by TTL, HTTP, TCP, gRPC and, where it is switched on, commands";
-    object.without(
-        &["UDP", "H2PING", "DockerContainerID", "OSService", "AliasNode", "AliasService", "Script"],
-        others,
-    )?;
+fn kind(object: &mut Object, door: &Door, params: &Params) -> Reply<CheckKind> {
+    let others = "Trellis checks by TTL, HTTP, TCP, gRPC, alias and, where it is switched on, commands";
+    object.without(&["UDP", "H2PING", "DockerContainerID", "OSService", "Script"], others)?;
     let tls = CheckTls {
         server_name: Some(object.text("TLSServerName")?).filter(|name| !name.is_empty()).map(Into::into),
         skip_verify: object.flag("TLSSkipVerify")?,
@@ -196,15 +196,31 @@ fn kind(object: &mut Object) -> Reply<CheckKind> {
         let args = args.into_iter().map(Into::into).collect();
         found.push(CheckKind::Command(CommandCheck { args, env: Labels::default() }));
     }
+    found.extend(target(object, door, params)?.map(CheckKind::Alias));
     match (found.pop(), found.is_empty()) {
         (Some(kind), true) => Ok(kind),
         (None, _) => Err(Refusal::bad(
-            "Invalid check: TTL must be > 0 for TTL checks, or name HTTP, TCP, GRPC or Args",
+            "Invalid check: TTL must be > 0 for TTL checks, or name HTTP, TCP, GRPC, Args, AliasNode or AliasService",
         )),
-        (Some(_), false) => {
-            Err(Refusal::bad("Invalid check: only one of TTL, HTTP, TCP, GRPC and Args may be named"))
-        }
+        (Some(_), false) => Err(Refusal::bad(
+            "Invalid check: only one of TTL, HTTP, TCP, GRPC, Args and an alias may be named",
+        )),
     }
+}
+
+/// What an alias looks at: a node, or an instance, which is on the own node unless another is named.
+fn target(object: &mut Object, door: &Door, params: &Params) -> Reply<Option<CheckOwner>> {
+    let (node, service) = (object.text("AliasNode")?, object.text("AliasService")?);
+    if node.is_empty() && service.is_empty() {
+        return Ok(None);
+    }
+    let node = if node.is_empty() { door.node().clone() } else { name_of(&node)? };
+    if service.is_empty() {
+        return Ok(Some(CheckOwner::Node(node)));
+    }
+    let wrong = |error| Refusal::bad(format!("Invalid AliasService {service:?}: {error}"));
+    let id = service.parse().map_err(wrong)?;
+    Ok(Some(CheckOwner::Instance(InstanceKey { namespace: params.namespace()?, node, id })))
 }
 
 fn headers(object: &mut Object) -> Reply<Vec<(Arc<str>, Arc<str>)>> {

@@ -62,21 +62,30 @@ pub(super) async fn register(State(door): State<Door>, params: Params, Whole(bod
     let keep_checks = !params.flag("replace-existing-checks")?;
     let id = given.registration.id.clone();
     let Some(sidecar) = given.sidecar else {
-        admit(&door, given.registration, given.checks, keep_checks).await?;
+        admit(&door, &params, given.registration, given.checks, keep_checks).await?;
         remove_sidecar(&door, &params, id.as_str()).await?;
         return Ok(Answer::empty());
     };
     let _one_port_each = door.sidecars.lock().await;
     let sidecar = read_sidecar(&door, &params, sidecar, &given.registration)?;
-    admit(&door, given.registration, given.checks, keep_checks).await?;
-    admit(&door, sidecar.registration, sidecar.checks, keep_checks).await?;
+    admit(&door, &params, given.registration, given.checks, keep_checks).await?;
+    admit(&door, &params, sidecar.registration, sidecar.checks, keep_checks).await?;
     Ok(Answer::empty())
 }
 
-async fn admit(door: &Door, registration: Registration, checks: Vec<Object>, keep_checks: bool) -> Reply<()> {
-    let mut checks = checks.into_iter().map(checks::definition).collect::<Reply<Vec<_>>>()?;
-    if checks.is_empty() && registration.metadata.get(labels::SIDECAR_OF).is_some() {
-        checks.push(mesh::sidecar_check(&registration));
+async fn admit(
+    door: &Door,
+    params: &Params,
+    registration: Registration,
+    checks: Vec<Object>,
+    keep_checks: bool,
+) -> Reply<()> {
+    let read = |check| checks::definition(check, door, params);
+    let mut checks = checks.into_iter().map(read).collect::<Reply<Vec<_>>>()?;
+    if checks.is_empty()
+        && let Some(parent) = registration.metadata.get(labels::SIDECAR_OF)
+    {
+        checks.extend(mesh::sidecar_checks(&registration, door.own_key(params, parent)?));
     }
     door.registry.admit(Registration { checks, keep_checks, ..registration }).await?;
     Ok(())

@@ -74,32 +74,89 @@ fn read(mut object: Object) -> Reply<Map<String, Value>> {
 /// Every member, and how many of them may go: all but one. While the database is away this one is not well, and what it
 /// knows of others is old.
 pub(super) async fn health(State(door): State<Door>, params: Params) -> Reply<Answer> {
-    let (epoch, servers) = (door.registry.members().epoch(), door.servers());
-    let healthy = servers.iter().all(|server| server.known.is_live);
+    let all = Known::of(&door);
     let server = |server: &Server| {
+        all.row(server, json!({"SerfStatus": alive(server), "Leader": server.known.is_own, "Voter": true}))
+    };
+    let answer = json!({
+        "Healthy": all.is_healthy(),
+        "FailureTolerance": all.may_go(),
+        "Servers": all.servers.iter().map(server).collect::<Vec<_>>(),
+    });
+    let status = if all.is_healthy() { StatusCode::OK } else { StatusCode::TOO_MANY_REQUESTS };
+    Ok(Answer::json(&params, &answer).with_status(status))
+}
+
+/// The same by id, with who leads and who votes: the one that is asked, and everybody. It is 200 however they are.
+pub(super) async fn state(State(door): State<Door>, params: Params) -> Reply<Answer> {
+    let all = Known::of(&door);
+    let server = |server: &Server| {
+        let more = json!({
+            "NodeStatus": alive(server),
+            "Status": if server.known.is_own { "leader" } else { "voter" },
+            "NodeType": "voter",
+            "ReadReplica": false,
+            "Meta": server.known.node.definition.metadata,
+        });
+        (server.id().to_string(), all.row(server, more))
+    };
+    let leader = all.servers.iter().find(|server| server.known.is_own).map(Server::id);
+    let answer = json!({
+        "Healthy": all.is_healthy(),
+        "FailureTolerance": all.may_go(),
+        "OptimisticFailureTolerance": all.may_go(),
+        "Servers": all.servers.iter().map(server).collect::<Map<_, _>>(),
+        "Leader": leader.map(|id| &**id).unwrap_or_default(),
+        "Voters": all.servers.iter().map(|server| &**server.id()).collect::<Vec<_>>(),
+    });
+    Ok(Answer::json(&params, &answer))
+}
+
+/// Everybody who shares the store, at one moment.
+struct Known {
+    servers: Vec<Server>,
+    epoch: u64,
+    index: u64,
+}
+
+impl Known {
+    fn of(door: &Door) -> Self {
+        let (epoch, index) = (door.registry.members().epoch(), door.registry.index());
+        Self { servers: door.servers(), epoch, index }
+    }
+
+    fn is_healthy(&self) -> bool {
+        self.servers.iter().all(|server| server.known.is_live)
+    }
+
+    /// One of them does all that is to be done.
+    fn may_go(&self) -> usize {
+        self.servers.len().saturating_sub(1)
+    }
+
+    /// What both answers say of a server, and what only one does.
+    fn row(&self, server: &Server, more: Value) -> Value {
         let since = u64::try_from(server.known.member.started_unix_ms).unwrap_or_default().min(LAST);
-        json!({
+        let mut row = json!({
             "ID": &**server.id(),
             "Name": server.name(),
             "Address": server.address(),
-            "SerfStatus": if server.known.is_live { "alive" } else { "failed" },
             "Version": VERSION,
-            "Leader": server.known.is_own,
             "LastContact": "0s",
-            "LastTerm": epoch,
-            "LastIndex": server.known.is_own.then(|| door.registry.index()),
+            "LastTerm": self.epoch,
+            "LastIndex": server.known.is_own.then_some(self.index),
             "Healthy": server.known.is_live,
-            "Voter": true,
             "StableSince": format_rfc3339_seconds(UNIX_EPOCH + Duration::from_millis(since)).to_string(),
-        })
-    };
-    let answer = json!({
-        "Healthy": healthy,
-        "FailureTolerance": servers.len().saturating_sub(1),
-        "Servers": servers.iter().map(server).collect::<Vec<_>>(),
-    });
-    let status = if healthy { StatusCode::OK } else { StatusCode::TOO_MANY_REQUESTS };
-    Ok(Answer::json(&params, &answer).with_status(status))
+        });
+        if let (Value::Object(row), Value::Object(more)) = (&mut row, more) {
+            row.extend(more);
+        }
+        row
+    }
+}
+
+fn alive(server: &Server) -> &'static str {
+    if server.known.is_live { "alive" } else { "failed" }
 }
 
 #[cfg(test)]

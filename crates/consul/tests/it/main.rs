@@ -3,6 +3,7 @@
 #![expect(clippy::unwrap_used, reason = "a test may fail where it stands")]
 
 mod agent;
+mod aliases;
 mod blocking;
 mod catalog;
 mod clients;

@@ -41,6 +41,18 @@ async fn everybody_who_shares_the_store_is_seen_until_it_leaves() {
     assert_eq!((&servers[0]["Leader"], &servers[1]["Leader"]), (&json!(true), &json!(false)));
     let health = one.json("/v1/operator/autopilot/health").await;
     assert_eq!((&health["Healthy"], &health["FailureTolerance"]), (&json!(true), &json!(1)));
+    let state = one.json("/v1/operator/autopilot/state").await;
+    let ids: Vec<&str> =
+        health["Servers"].as_array().unwrap().iter().filter_map(|s| s["ID"].as_str()).collect();
+    assert_eq!((&state["Voters"], &state["Leader"]), (&json!(ids), &json!(ids[0])));
+    assert_eq!(
+        (&state["Servers"][ids[0]]["Name"], &state["Servers"][ids[1]]["Name"]),
+        (&json!("one"), &json!("two"))
+    );
+    assert_eq!(
+        (&state["Servers"][ids[1]]["Status"], &state["FailureTolerance"]),
+        (&json!("voter"), &json!(1))
+    );
     let service = one.get("/v1/health/service/consul?passing").await;
     assert_eq!(all(&service.json(), "/Node/Node"), ["one", "two"]);
     assert_eq!(all(&one.json("/v1/catalog/service/consul").await, "/ServiceID"), ["consul", "consul"]);
@@ -147,4 +159,23 @@ async fn coordinates_are_kept_for_nodes_that_are_there() {
     assert_eq!((refused.status, refused.text()), (400, "the node nobody is not registered"));
     let short = json!({"Node": "trellis", "Coord": {"Adjustment": 0, "Error": 1, "Height": 0, "Vec": [0]}});
     assert_eq!(door.put("/v1/coordinate/update", short).await.status, 400);
+}
+
+#[tokio::test]
+async fn the_state_of_autopilot_has_everybody_by_id() {
+    let door = Door::open().await;
+    let state = door.json("/v1/operator/autopilot/state").await;
+    let all = ["FailureTolerance", "Healthy", "Leader", "OptimisticFailureTolerance", "Servers", "Voters"];
+    assert_eq!(keys(&state), all);
+    let id = state["Leader"].as_str().unwrap();
+    assert_eq!((keys(&state["Servers"]), &state["Voters"]), (vec![id], &json!([id])));
+    let server = &state["Servers"][id];
+    let of_health = door.json("/v1/operator/autopilot/health").await["Servers"][0].clone();
+    for same in ["ID", "Name", "Address", "Version", "Healthy", "LastContact", "LastTerm", "StableSince"] {
+        assert!(!server[same].is_null() && server[same] == of_health[same], "{same}: {state}");
+    }
+    let said = ["NodeStatus", "NodeType", "Status"].map(|name| server[name].as_str().unwrap());
+    assert_eq!((said, keys(&server["Meta"])), (["alive", "voter", "leader"], vec![]));
+    assert!(server.get("SerfStatus").is_none() && server.get("Voter").is_none());
+    assert_eq!(door.put("/v1/operator/autopilot/state", "").await.status, 405);
 }

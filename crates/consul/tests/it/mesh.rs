@@ -73,7 +73,15 @@ async fn a_sidecar_comes_and_goes_with_its_service() {
     });
     assert_eq!(sidecar["Proxy"], wanted);
     let checks = door.json("/v1/agent/checks").await;
-    assert_eq!(keys(&checks), ["service:w1-sidecar-proxy:1", "service:w2-sidecar-proxy:1"]);
+    assert_eq!(
+        keys(&checks),
+        [
+            "service:w1-sidecar-proxy:1",
+            "service:w1-sidecar-proxy:2",
+            "service:w2-sidecar-proxy:1",
+            "service:w2-sidecar-proxy:2"
+        ]
+    );
     assert_eq!(checks["service:w1-sidecar-proxy:1"]["Name"], "Connect Sidecar Listening");
     // Registered again, it keeps its port; without a sidecar it has none any more.
     door.done(path, service("w2", json!({"SidecarService": {}}))).await;

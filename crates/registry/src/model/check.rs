@@ -6,7 +6,7 @@ use std::time::Duration;
 use serde::{Deserialize, Serialize};
 
 use super::labels::{Labels, Tags};
-use super::names::{CheckKey, Name};
+use super::names::{CheckKey, CheckOwner, Name};
 
 /// The check that every node that is the platform's own has: whether it is there. It cannot be removed.
 pub const NODE_CHECK: &str = "serfHealth";
@@ -41,7 +41,7 @@ pub struct CheckDefinition {
     pub notes: Arc<str>,
     /// How it is found out.
     pub kind: CheckKind,
-    /// Time from one question to the next, give or take `jitter`. No meaning for `Ttl` and `Reported`.
+    /// Time from one question to the next, give or take `jitter`. No meaning for `Ttl`, `Reported` and `Alias`.
     pub interval: Duration,
     /// Longest wait for an answer.
     pub timeout: Duration,
@@ -56,7 +56,7 @@ pub struct CheckDefinition {
     /// Critical for so long, its instance is removed. At least a minute; looked at every 30 s. Has no meaning for a
     /// check of a node.
     pub deregister_after: Option<Duration>,
-    /// What it says before anything is known. Consul's default is critical.
+    /// What it says before anything is known. Consul's default is critical. No meaning for `Alias`.
     pub initial: CheckStatus,
     /// What the first answer says about itself, before anything ran.
     #[serde(default)]
@@ -79,6 +79,9 @@ pub enum CheckKind {
     Grpc(GrpcCheck),
     /// A command: exit code 0 is passing, 1 warning, all else critical. Refused unless [`crate::Options::commands`] is on.
     Command(CommandCheck),
+    /// Nobody: it says the worst that is known of another instance and the node that it is on, or of a node: their
+    /// checks, maintenance, and whether the instance is UP. Critical as long as that is not registered.
+    Alias(CheckOwner),
 }
 
 /// A request that says whether something works.
@@ -179,7 +182,12 @@ impl CheckDefinition {
 
     /// Whether the platform asks, and nobody reports.
     pub fn is_active(&self) -> bool {
-        !matches!(self.kind, CheckKind::Ttl(_) | CheckKind::Reported)
+        !matches!(self.kind, CheckKind::Ttl(_) | CheckKind::Reported | CheckKind::Alias(_))
+    }
+
+    /// Whether it says what is known of another.
+    pub fn is_alias(&self) -> bool {
+        matches!(self.kind, CheckKind::Alias(_))
     }
 }
 
@@ -193,6 +201,7 @@ impl CheckKind {
             Self::Tcp(_) => "tcp",
             Self::Grpc(_) => "grpc",
             Self::Command(_) => "script",
+            Self::Alias(_) => "alias",
         }
     }
 }

@@ -46,7 +46,7 @@ pub struct ServiceKey {
 }
 
 /// An instance. Ids are unique for each namespace and node.
-#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Hash)]
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
 pub struct InstanceKey {
     /// Where it lives.
     pub namespace: Namespace,
@@ -57,7 +57,8 @@ pub struct InstanceKey {
 }
 
 /// Whom a check is about.
-#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Hash)]
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
 pub enum CheckOwner {
     /// A node, and so all instances on it.
     Node(Name),
@@ -266,9 +267,15 @@ impl fmt::Display for InstanceKey {
 
 impl fmt::Display for CheckKey {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        match &self.owner {
-            CheckOwner::Node(node) => write!(f, "{:?} of node {node}", self.id),
-            CheckOwner::Instance(key) => write!(f, "{:?} of instance {key}", self.id),
+        write!(f, "{:?} of {}", self.id, self.owner)
+    }
+}
+
+impl fmt::Display for CheckOwner {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Node(name) => write!(f, "node {name}"),
+            Self::Instance(key) => write!(f, "instance {key}"),
         }
     }
 }

@@ -37,7 +37,7 @@ impl State {
         let mut delta = Changed::default();
         self.set_check(owner, definition, false, now, &mut delta);
         self.settle_owner(owner, now, &mut delta);
-        Ok(self.finish(delta))
+        Ok(self.finish(delta, now))
     }
 
     /// Whether a check may be put on an owner.
@@ -55,7 +55,7 @@ impl State {
         let mut delta = Changed::default();
         self.drop_check(slot, &mut delta);
         self.settle_owner(&key.owner, now, &mut delta);
-        Ok(self.finish(delta))
+        Ok(self.finish(delta, now))
     }
 
     /// Nobody replaces or removes what says that the platform is there.
@@ -89,7 +89,7 @@ impl State {
             CheckOwner::Node(name) => Dirty::Node(name.clone()),
             CheckOwner::Instance(key) => Dirty::Instance(key.clone()),
         });
-        Ok(self.finish(delta))
+        Ok(self.finish(delta, now))
     }
 
     /// Every active check that is due, at most so many; each is the caller's until it gives the answer.
@@ -119,7 +119,7 @@ impl State {
         check.next = Some(next);
         self.probes.insert((next, slot));
         self.say(slot, &answer.output, now, &mut delta);
-        self.finish(delta)
+        self.finish(delta, now)
     }
 
     /// Instances that one of their checks has been critical for too long.
@@ -178,12 +178,17 @@ impl State {
         let same_kind = old.is_some_and(|(_, known)| known.definition().kind == definition.kind);
         let known = old.map(|(_, known)| (known.judge, known.view.clone(), known.critical_since));
         let kept = known.filter(|_| same_kind);
-        let judge = kept.as_ref().map_or_else(|| Judge::new(definition.initial), |(judge, ..)| *judge);
+        let (judge, output) = match (&definition.kind, &kept) {
+            (CheckKind::Alias(target), _) => {
+                let (status, output) = self.look_at(target);
+                (Judge::new(status), output.into())
+            }
+            (_, Some((judge, view, _))) => (*judge, view.output.clone()),
+            (_, None) => (Judge::new(definition.initial), definition.initial_output.clone()),
+        };
         let view = CheckView {
             status: judge.status(),
-            output: kept
-                .as_ref()
-                .map_or_else(|| definition.initial_output.clone(), |(_, v, _)| v.output.clone()),
+            output,
             create_index: kept.as_ref().map_or(next, |(_, view, _)| view.create_index),
             modify_index: next,
             since_unix_ms: kept.as_ref().map_or(now.unix_ms, |(_, view, _)| view.since_unix_ms),
@@ -222,6 +227,10 @@ impl State {
             .then(|| now.instant + first.mul_f64(now.random.clamp(0.0, 1.0)));
         let is_fatal = view.definition.deregister_after.is_some() && view.status == CheckStatus::Critical;
         let status = view.status;
+        let target = match &view.definition.kind {
+            CheckKind::Alias(target) => Some(target.clone()),
+            _ => None,
+        };
         let slot = self.checks.insert(CheckRecord {
             view: Arc::new(view),
             judge,
@@ -254,6 +263,9 @@ impl State {
                 }
             }
         }
+        if let Some(target) = target {
+            self.aliases.add(&target, slot);
+        }
         self.mark_check(slot, delta);
         delta.state(status);
     }
@@ -266,6 +278,9 @@ impl State {
         check.scheduled.map(|at| self.deadlines.remove(&(at, Due::Ttl(slot))));
         check.next.map(|at| self.probes.remove(&(at, slot)));
         self.fatal.remove(&slot);
+        if let CheckKind::Alias(target) = &check.view.definition.kind {
+            self.aliases.remove(target, slot);
+        }
         match &check.view.key.owner {
             CheckOwner::Node(name) => {
                 if let Some(entry) = self.nodes.get_mut(name) {
@@ -307,7 +322,9 @@ impl State {
             delta.state(old.status);
             delta.state(status);
             self.mark_check(slot, delta);
-            self.mark_dirty(&old.key.owner);
+            if !old.definition.is_alias() {
+                self.mark_dirty(&old.key.owner);
+            }
         }
         self.settle_owner(&old.key.owner, now, delta);
     }

@@ -2,7 +2,7 @@
 
 use super::{Asker, Changed, Now, State};
 use crate::error::{Error, Result};
-use crate::model::names::{InstanceKey, Name};
+use crate::model::names::{CheckOwner, InstanceKey, Name};
 use crate::model::snapshot::ChangeKind;
 
 impl State {
@@ -22,7 +22,7 @@ impl State {
         if let Some(slot) = self.slot(key) {
             self.take_out(slot, now, &mut delta);
         }
-        Ok(self.finish(delta))
+        Ok(self.finish(delta, now))
     }
 
     /// What is said of a key that nobody has.
@@ -44,6 +44,7 @@ impl State {
             self.drop_check(check, delta);
         }
         self.leave(slot, delta);
+        self.aliases.touch(|| CheckOwner::Instance(key.clone()));
         if is_shown {
             delta.endpoints.insert(service);
         }
@@ -78,10 +79,11 @@ impl State {
             self.drop_check(check, &mut delta);
         }
         self.nodes.remove(name);
+        self.aliases.touch(|| CheckOwner::Node(name.clone()));
         delta.node_list = true;
         delta.nodes.insert(name.clone());
         self.gone = self.next();
-        self.finish(delta)
+        self.finish(delta, now)
     }
 
     /// Whether a node is there and may be removed.

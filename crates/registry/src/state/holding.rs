@@ -188,7 +188,7 @@ impl State {
             // It was renewed in that instant; the row has to be told.
             self.dirty.insert(Dirty::Instance(key.clone()));
         }
-        self.finish(delta)
+        self.finish(delta, now)
     }
 
     /// It is written down that an instance is gone.
@@ -201,7 +201,7 @@ impl State {
             record.revision = 0;
             self.dirty.insert(Dirty::Instance(key.clone()));
         }
-        self.finish(delta)
+        self.finish(delta, now)
     }
 
     /// Whether an instance's time is over: that of its lease, or that for which it is still shown.

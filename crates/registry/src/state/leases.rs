@@ -62,7 +62,7 @@ impl State {
         }
         let mut delta = Changed::default();
         self.settle(slot, false, now, &mut delta);
-        Ok(self.finish(delta))
+        Ok(self.finish(delta, now))
     }
 
     /// Takes a report about liveness. It does not renew the lease.
@@ -79,7 +79,7 @@ impl State {
             self.settle(slot, false, now, &mut delta);
             self.want(Dirty::Instance(key.clone()));
         }
-        Ok(self.finish(delta))
+        Ok(self.finish(delta, now))
     }
 
     pub(super) fn start_lease(&mut self, slot: u32, now: Now) {
@@ -130,7 +130,7 @@ impl State {
                 Due::Lease(slot) => self.lease_is_due(slot, now, &mut found, &mut delta),
             }
         }
-        found.changed = self.finish(delta);
+        found.changed = self.finish(delta, now);
         found.is_news = found.changed.index > 0 || !found.intents.is_empty();
         found
     }

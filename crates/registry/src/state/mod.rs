@@ -3,6 +3,7 @@
 //! Time and chance come in as parameters; nothing here waits, wakes or writes. Liveness, checks and the operator's
 //! overrides are kept apart: a status that counts is worked out from all of them whenever one changes (`settle`).
 
+mod aliases;
 mod checks;
 mod delta;
 mod deregister;
@@ -31,6 +32,7 @@ use std::sync::Arc;
 use hashbrown::HashTable;
 use tokio::time::Instant;
 
+use aliases::Aliases;
 pub(crate) use checks::Probe;
 pub(crate) use delta::Changed;
 pub(crate) use holding::Standing;
@@ -76,6 +78,7 @@ pub(crate) struct State {
     peopled: usize,
     nodes: BTreeMap<Name, NodeEntry>,
     checks: Slab<CheckRecord>,
+    aliases: Aliases,
     /// One entry for each instance and check that has a deadline, at most so late as that.
     deadlines: BTreeSet<(Instant, Due)>,
     /// One entry for each active check that waits for its turn.
@@ -129,6 +132,7 @@ impl State {
             peopled: 0,
             nodes: BTreeMap::new(),
             checks: Slab::default(),
+            aliases: Aliases::default(),
             deadlines: BTreeSet::new(),
             probes: BTreeSet::new(),
             fatal: BTreeSet::new(),
@@ -177,7 +181,8 @@ impl State {
     }
 
     /// Ends a step: gives everything that changed its new index.
-    fn finish(&mut self, mut delta: Changed) -> Changed {
+    fn finish(&mut self, mut delta: Changed, now: Now) -> Changed {
+        self.settle_aliases(now, &mut delta);
         if delta.is_empty() {
             return delta;
         }

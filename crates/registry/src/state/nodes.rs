@@ -27,7 +27,7 @@ impl State {
         };
         self.set_check(&owner, check, true, now, &mut delta);
         self.settle_node(&self.own.clone(), false, now, &mut delta);
-        let _first = self.finish(delta);
+        let _first = self.finish(delta, now);
     }
 
     /// Registers a node, in place of one with the same name.
@@ -56,7 +56,7 @@ impl State {
                 self.settle_node(&name, true, now, &mut delta);
             }
         }
-        self.finish(delta)
+        self.finish(delta, now)
     }
 
     pub(super) fn enter_node(&mut self, mut node: NodeRegistration, is_own: bool, delta: &mut Changed) {
@@ -82,6 +82,7 @@ impl State {
             revision: 0,
         };
         self.nodes.insert(name.clone(), entry);
+        self.aliases.touch(|| CheckOwner::Node(name.clone()));
         delta.node_list = true;
         delta.nodes.insert(name);
     }
@@ -104,10 +105,11 @@ impl State {
             record.view = Arc::new(view);
             delta.services.insert(service);
             delta.nodes.insert(key.node.clone());
+            self.aliases.touch(|| CheckOwner::Instance(key.clone()));
             self.settle(slot, false, now, &mut delta);
             self.note(crate::model::snapshot::ChangeKind::Modified, slot, now);
         }
-        Ok(self.finish(delta))
+        Ok(self.finish(delta, now))
     }
 
     /// Takes a node out, or brings it back.
@@ -130,6 +132,6 @@ impl State {
         for slot in members {
             self.settle(slot, false, now, &mut delta);
         }
-        Ok(self.finish(delta))
+        Ok(self.finish(delta, now))
     }
 }

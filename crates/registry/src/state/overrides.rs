@@ -6,7 +6,7 @@ use trellis_core::Status;
 
 use super::{Changed, Now, State};
 use crate::error::Error;
-use crate::model::names::{InstanceKey, Name, ServiceKey};
+use crate::model::names::{CheckOwner, InstanceKey, Name, ServiceKey};
 use crate::view::{OverrideView, Target};
 
 /// Whom an override is about.
@@ -108,9 +108,12 @@ impl State {
         }
         self.overrides.set(about, said);
         for slot in members {
+            if let Some(record) = self.records.get(slot) {
+                self.aliases.touch(|| CheckOwner::Instance(record.key().clone()));
+            }
             self.settle(slot, false, now, &mut delta);
         }
-        self.finish(delta)
+        self.finish(delta, now)
     }
 
     /// What was taken over is as its row has it, since when included.

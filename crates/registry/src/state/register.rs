@@ -96,7 +96,7 @@ impl State {
         } else if !same {
             self.note(ChangeKind::Modified, slot, now);
         }
-        self.finish(delta)
+        self.finish(delta, now)
     }
 
     /// Makes room for a new instance, with nothing of it worked out yet.
@@ -145,6 +145,7 @@ impl State {
         if let Some(node) = self.nodes.get_mut(&key.node) {
             node.members.insert(slot);
         }
+        self.aliases.touch(|| CheckOwner::Instance(key));
         slot
     }
 

@@ -181,8 +181,9 @@ impl State {
             let mut delta = super::Changed::default();
             let owner = CheckOwner::Instance(key);
             self.restore_checks(&owner, more, checks, now, &mut delta);
+            self.aliases.touch(|| owner);
             self.settle(slot, false, now, &mut delta);
-            let more = self.finish(delta);
+            let more = self.finish(delta, now);
             if more.index > 0 {
                 changed = more;
             }
@@ -201,8 +202,9 @@ impl State {
         }
         let owner = CheckOwner::Node(name.clone());
         self.restore_checks(&owner, saved.more, saved.checks, now, &mut delta);
+        self.aliases.touch(|| owner);
         self.settle_node(&name, false, now, &mut delta);
-        self.finish(delta);
+        self.finish(delta, now);
         self.dirty.clear();
         Ok(())
     }
@@ -228,7 +230,9 @@ impl State {
             if self.may_touch(&key).is_err() {
                 continue;
             }
-            let Some(check) = self.checks.get_mut(slot) else { continue };
+            let Some(check) = self.checks.get_mut(slot).filter(|check| !check.definition().is_alias()) else {
+                continue;
+            };
             check.judge = Judge::new(last.status);
             self.say(slot, &last.output, now, delta);
             self.watch_ttl(slot, now);
@@ -236,11 +240,12 @@ impl State {
     }
 }
 
+/// What an alias says is what others say: whoever reads the row sees for himself.
 fn said(checks: &[Arc<CheckView>]) -> Vec<SavedCheck> {
     let saved = |check: &Arc<CheckView>| SavedCheck {
         id: check.key.id.clone(),
         status: check.status,
         output: check.output.clone(),
     };
-    checks.iter().map(saved).collect()
+    checks.iter().filter(|check| !check.definition.is_alias()).map(saved).collect()
 }

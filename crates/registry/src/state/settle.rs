@@ -8,7 +8,7 @@ use super::record::Phase;
 use super::{Changed, Dirty, Now, State};
 use crate::model::check::{CheckStatus, CheckView};
 use crate::model::instance::Instance;
-use crate::model::names::{Name, ServiceKey};
+use crate::model::names::{CheckOwner, Name, ServiceKey};
 use crate::model::node::Node;
 use crate::model::snapshot::ChangeKind;
 
@@ -70,6 +70,9 @@ impl State {
             self.dirty.insert(Dirty::Instance(view.key.clone()));
         }
         let node = view.key.node.clone();
+        if !only_output {
+            self.aliases.touch(|| CheckOwner::Instance(view.key.clone()));
+        }
         record.view = Arc::new(view);
         if only_output {
             // Seen by whoever reads, but nobody is woken for it.
@@ -115,6 +118,7 @@ impl State {
             delta.services.insert(service);
         }
         if !same {
+            self.aliases.touch(|| CheckOwner::Node(name.clone()));
             delta.node_list = true;
             delta.nodes.insert(name);
         }

@@ -87,6 +87,7 @@ impl State {
                 view.modify_index = next;
                 delta.services.insert(view.service());
                 delta.nodes.insert(key.node.clone());
+                self.aliases.touch(|| owner.clone());
             }
             record.view = Arc::new(view);
         }
@@ -95,7 +96,7 @@ impl State {
         if moved {
             self.note(ChangeKind::Modified, slot, now);
         }
-        self.finish(delta)
+        self.finish(delta, now)
     }
 
     /// There is no row of an instance any more.
@@ -117,7 +118,7 @@ impl State {
             return delta;
         }
         self.take_out(slot, now, &mut delta);
-        self.finish(delta)
+        self.finish(delta, now)
     }
 
     /// Takes a node as its row has it.
@@ -155,7 +156,7 @@ impl State {
                 self.settle(slot, false, now, &mut delta);
             }
         }
-        changed.merge(self.finish(delta));
+        changed.merge(self.finish(delta, now));
         let what = Dirty::Node(name);
         if !stays {
             self.dirty.remove(&what);

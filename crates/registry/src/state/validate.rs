@@ -99,7 +99,8 @@ impl State {
                 }
                 0
             }
-            CheckKind::Reported => 0,
+            // Names have bounds of their own.
+            CheckKind::Reported | CheckKind::Alias(_) => 0,
             CheckKind::Http(http) => {
                 if !http.url.starts_with("http://") && !http.url.starts_with("https://") {
                     fault("/kind/http/url", "a URL begins with http:// or https://".into());

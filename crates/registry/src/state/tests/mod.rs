@@ -1,5 +1,7 @@
-//! The rules one by one (`rules`), and all of them against a naive model (`model`).
+//! The rules one by one (`rules`), and all of them against naive models (`model`, `alias_model`).
 
+mod alias_model;
+mod aliases;
 mod checks;
 mod model;
 mod rules;
