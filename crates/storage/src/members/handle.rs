@@ -43,7 +43,7 @@ pub(super) enum Lease {
 }
 
 impl Lease {
-    fn holds(self, now: Instant) -> bool {
+    pub(super) fn holds(self, now: Instant) -> bool {
         match self {
             Self::Forever => true,
             Self::Until(end) => now < end,

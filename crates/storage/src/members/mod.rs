@@ -25,7 +25,9 @@
 //!   latest with its next renewal, and until then both think that it is theirs. Nor when a process or its whole machine
 //!   sleeps in the middle of its work, nor when the database's clock jumps ahead.
 //!
-//! A member that was declared dead joins again by itself. A process that ends in order deletes its row at once.
+//! A member that was declared dead joins again by itself. One whose own lease ended before it could renew it, since the
+//! database was away, declares nobody dead for as long as a lease lasts: it was away for the others as well, and they are
+//! about to come back. A process that ends in order deletes its row at once.
 //!
 //! On SQLite there is exactly one member, the process itself: its lease does not end by itself, and who
 //! joins replaces who was there.

@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use trellis_runtime::Shutdown;
 use trellis_storage::{Error, Options, Store, members, params};
-use trellis_testkit::Postgres;
+use trellis_testkit::{Link, Postgres};
 
 use crate::conformance::members::{Running, fenced};
 use crate::support::{Database, LIMIT, ids, until, work};
@@ -117,6 +117,49 @@ async fn a_member_without_its_database_stops_itself_and_comes_back() {
     server.start_again().unwrap();
     until("it is live again", || async { member.handle.is_live() }).await;
     member.leave().await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn after_the_database_was_away_for_all_nobody_is_declared_dead_by_the_first_who_is_back() {
+    let db = Database::postgres();
+    let (mut links, mut members) = (Vec::new(), Vec::new());
+    for name in ["one", "two"] {
+        let (link, url) = Link::around(&db.options().url).unwrap();
+        let short = Duration::from_millis(500);
+        let store = Store::open(Options { url, acquire_timeout: short, ..db.options() }).await.unwrap();
+        members.push(Running::start(&store, name, TTL / 2).await);
+        links.push(link);
+    }
+    for member in &members {
+        member.sees(2).await;
+    }
+    let epoch = members[0].handle.epoch();
+    for link in &links {
+        link.silence();
+    }
+    for member in &members {
+        tokio::time::timeout(LIMIT, member.handle.lost()).await.expect("its lease ends by its own clock");
+    }
+    // By now their rows say so as well.
+    let overdue = "SELECT count(*) FROM trellis_members
+                   WHERE expires_unix_ms < extract(epoch FROM clock_timestamp()) * 1000";
+    let judge = db.store().await;
+    until("both are overdue", || async { judge.fetch_one::<i64>(overdue, params![]).await == Ok(2) }).await;
+    for (link, member) in links.iter().zip(&members) {
+        link.heal();
+        until("it is live again", || async { member.handle.is_live() }).await;
+    }
+    for member in &members {
+        assert_eq!((member.handle.epoch(), member.handle.live().borrow().len()), (epoch, 2));
+    }
+    // One that does not come back is declared dead all the same.
+    let (link, gone) = (&links[1], members.remove(1));
+    link.silence();
+    members[0].sees(1).await;
+    link.heal();
+    members[0].sees(2).await;
+    gone.leave().await;
+    members.remove(0).leave().await;
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
