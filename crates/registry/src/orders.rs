@@ -222,6 +222,16 @@ impl Order {
         }
     }
 
+    /// The same for a file that nobody shares. What memory says already is written once more if the file may say something
+    /// else, since a write failed and nobody knows how.
+    pub(crate) fn rows(&self, state: &mut State, ahead: usize, now: Now) -> Result<Vec<Row>> {
+        let rows = self.plan(state, ahead, now)?;
+        match self.doubtful(state) {
+            Some(what) if rows.is_empty() && state.is_dirty(&what) => rows_of(&[what], state),
+            _ => Ok(rows),
+        }
+    }
+
     /// Whether the member that writes it looks after what it is about from then on.
     pub(crate) fn takes_over(&self) -> bool {
         matches!(self, Self::Register(_) | Self::PutNode(_) | Self::TakeOver(_) | Self::Adopt(..))

@@ -52,6 +52,19 @@ const MIGRATIONS: &[Migration] = &[
     },
 ];
 
+/// Of a file that nobody shares: instances have places that memory knows, and no index.
+const FILE_MIGRATIONS: &[Migration] = &[Migration {
+    version: 1,
+    name: "rows",
+    sql: "CREATE TABLE registry_rows (
+        place INTEGER PRIMARY KEY,
+        node TEXT NOT NULL,
+        body TEXT NOT NULL
+      );
+      INSERT INTO registry_rows (place, node, body) SELECT rowid, node, body FROM registry_instances;
+      DELETE FROM registry_instances",
+}];
+
 /// How an instance of the default namespace on the own node is named, and a service of the default namespace.
 const INSTANCE: &str = "instance";
 const SERVICE: &str = "service";
@@ -81,7 +94,11 @@ pub(crate) fn body(value: &impl Serialize) -> Result<String, trellis_storage::Er
 
 /// Brings the tables up to date.
 pub(crate) async fn prepare(store: &Store) -> Core<()> {
-    Ok(store.migrate("registry", MIGRATIONS).await?)
+    store.migrate("registry", MIGRATIONS).await?;
+    if store.dialect() == Dialect::Sqlite {
+        store.migrate("registry_rows", FILE_MIGRATIONS).await?;
+    }
+    Ok(())
 }
 
 /// Where counting starts: above what any earlier run reached, whatever the wall clock says by now. Written down before
@@ -148,10 +165,11 @@ pub(crate) async fn load(store: &Store, state: &mut State, now: impl Fn() -> Now
     while let Page::Some { last, instances } = page {
         // The next one is read and parsed meanwhile.
         let next = tokio::spawn(read_page(store.clone(), last));
-        for saved in instances {
-            let id = saved.registration.id.clone();
+        for (place, saved) in instances {
+            let key = state.key_of(&saved.registration);
             let restored = state.restore(saved, now());
-            restored.map_err(|error| unreadable("registry_instances", id.as_str(), &chain(&error)))?;
+            restored.map_err(|error| unreadable("registry_rows", key.id.as_str(), &chain(&error)))?;
+            state.put_at(&key, place);
         }
         page = next
             .await
@@ -164,11 +182,11 @@ pub(crate) async fn load(store: &Store, state: &mut State, now: impl Fn() -> Now
     }
 }
 
-/// Some instances.
+/// Some instances, and where their rows are.
 enum Page {
     Some {
-        last: i64,
-        instances: Vec<SavedInstance>,
+        last: u64,
+        instances: Vec<(u64, SavedInstance)>,
     },
     /// There are no more.
     None,
@@ -177,11 +195,12 @@ enum Page {
 }
 
 /// Those behind a place.
-async fn read_page(store: Store, after: i64) -> Core<Page> {
+async fn read_page(store: Store, after: u64) -> Core<Page> {
     // A page is one row: a row for each instance would be handed from thread to thread a hundred thousand times.
-    let sql = "SELECT max(place), '[' || group_concat(body, ',') || ']' FROM (
-                 SELECT rowid AS place, body FROM registry_instances WHERE rowid > $1 ORDER BY rowid LIMIT $2)";
-    let (last, text): (Option<i64>, Option<String>) = store.fetch_one(sql, params![after, PAGE]).await?;
+    let sql = "SELECT max(place), '[' || group_concat('[' || place || ',' || body || ']', ',') || ']' FROM (
+                 SELECT place, body FROM registry_rows WHERE place > $1 ORDER BY place LIMIT $2)";
+    let (last, text): (Option<u64>, Option<String>) =
+        store.fetch_one(sql, params![number(after), PAGE]).await?;
     let (Some(last), Some(text)) = (last, text) else { return Ok(Page::None) };
     Ok(match serde_json::from_str(&text) {
         Ok(instances) => Page::Some { last, instances },
@@ -191,20 +210,17 @@ async fn read_page(store: Store, after: i64) -> Core<Page> {
 
 /// Says which instance it is that cannot be read.
 async fn find_unreadable(store: &Store) -> Core<()> {
-    let mut after = (String::new(), String::new(), String::new());
+    let mut after = 0;
     loop {
-        let sql = "SELECT namespace, node, id, body FROM registry_instances
-                   WHERE (namespace, node, id) > ($1, $2, $3) ORDER BY namespace, node, id LIMIT $4";
-        let (namespace, node, id) = after.clone();
-        let rows: Vec<(String, String, String, String)> =
-            store.fetch_all(sql, params![namespace, node, id, PAGE]).await?;
-        let Some((namespace, node, id, _)) = rows.last() else {
+        let sql = "SELECT place, body FROM registry_rows WHERE place > $1 ORDER BY place LIMIT $2";
+        let rows: Vec<(u64, String)> = store.fetch_all(sql, params![number(after), PAGE]).await?;
+        let Some((last, _)) = rows.last() else {
             let cause = "its rows are JSON each, and together they are not";
-            return Err(unreadable("registry_instances", "all", cause));
+            return Err(unreadable("registry_rows", "all", cause));
         };
-        after = (namespace.clone(), node.clone(), id.clone());
-        for (namespace, node, id, text) in rows {
-            parse::<SavedInstance>("registry_instances", &format!("{namespace}, {node}, {id}"), &text)?;
+        after = *last;
+        for (place, text) in rows {
+            parse::<SavedInstance>("registry_rows", &format!("place {place}"), &text)?;
         }
     }
 }
@@ -243,66 +259,55 @@ pub(crate) fn read(kind: &str, name: &str, status: &str, own: &Name) -> Result<(
     Ok((about, status.parse()?))
 }
 
-/// Writes changes down, in their order where it matters. All or none; durable once this returns.
-pub(crate) async fn write(store: &Store, rows: Vec<Row>, own: Name) -> Result<(), trellis_storage::Error> {
+/// What a write changes in a file, in this order.
+#[derive(Debug, Default)]
+pub(crate) struct FileRows {
+    /// Everything but instances.
+    pub(crate) others: Vec<Row>,
+    /// Places whose rows go.
+    pub(crate) empty: Vec<u64>,
+    /// Rows of instances: place, node, body.
+    pub(crate) put: Vec<(u64, String, String)>,
+}
+
+impl FileRows {
+    pub(crate) fn is_empty(&self) -> bool {
+        self.others.is_empty() && self.empty.is_empty() && self.put.is_empty()
+    }
+}
+
+/// Writes changes to a file that nobody shares. All or none; durable once this returns.
+pub(crate) async fn write(store: &Store, rows: FileRows, own: Name) -> Result<(), trellis_storage::Error> {
+    if rows.is_empty() {
+        return Ok(());
+    }
     store
         .write(move |tx| {
             Box::pin(async move {
-                let (mut come, mut gone) = (Vec::new(), Vec::new());
-                for row in rows {
-                    match row {
-                        Row::Instance(key, body) => come.push((key, body)),
-                        Row::NoInstance(key) => gone.push(key),
-                        other => single(tx, other, Some(&own)).await?,
-                    }
+                for row in rows.others {
+                    single(tx, row, Some(&own)).await?;
                 }
-                instances(tx, &come, &gone).await
+                if !rows.empty.is_empty() {
+                    tx.execute(EMPTY, params![body(&rows.empty)?]).await?;
+                }
+                if !rows.put.is_empty() {
+                    tx.execute(PUT, params![body(&rows.put)?]).await?;
+                }
+                Ok(())
             })
         })
         .await
 }
 
-/// A list of instances goes in one statement: as a document, since the number of parameters is part of a statement.
-async fn instances(
-    tx: &mut Tx,
-    come: &[(InstanceKey, String)],
-    gone: &[InstanceKey],
-) -> Result<(), trellis_storage::Error> {
-    let node = |key: &InstanceKey| key.node.as_str().to_ascii_lowercase();
-    if !gone.is_empty() {
-        let list: Vec<_> = gone.iter().map(|key| (&key.namespace, node(key), &key.id)).collect();
-        let sql = match tx.dialect() {
-            Dialect::Sqlite => {
-                "DELETE FROM registry_instances WHERE (namespace, node, id) IN (SELECT
-                   json_extract(value, '$[0]'), json_extract(value, '$[1]'), json_extract(value, '$[2]')
-                 FROM json_each($1))"
-            }
-            Dialect::Postgres => {
-                "DELETE FROM registry_instances WHERE (namespace, node, id) IN (
-                   SELECT c->>0, c->>1, c->>2 FROM json_array_elements($1::json) AS c)"
-            }
-        };
-        tx.execute(sql, params![body(&list)?]).await?;
-    }
-    if !come.is_empty() {
-        let list: Vec<_> =
-            come.iter().map(|(key, body)| (&key.namespace, node(key), &key.id, body)).collect();
-        let sql = match tx.dialect() {
-            Dialect::Sqlite => {
-                "INSERT INTO registry_instances (namespace, node, id, body) SELECT
-                   json_extract(value, '$[0]'), json_extract(value, '$[1]'), json_extract(value, '$[2]'),
-                   json_extract(value, '$[3]') FROM json_each($1) WHERE true
-                 ON CONFLICT (namespace, node, id) DO UPDATE SET body = excluded.body"
-            }
-            Dialect::Postgres => {
-                "INSERT INTO registry_instances (namespace, node, id, body)
-                   SELECT c->>0, c->>1, c->>2, c->>3 FROM json_array_elements($1::json) AS c
-                 ON CONFLICT (namespace, node, id) DO UPDATE SET body = excluded.body"
-            }
-        };
-        tx.execute(sql, params![body(&list)?]).await?;
-    }
-    Ok(())
+// A list goes in one statement: as a document, since the number of parameters is part of a statement.
+const EMPTY: &str = "DELETE FROM registry_rows WHERE place IN (SELECT value FROM json_each($1))";
+const PUT: &str = "INSERT INTO registry_rows (place, node, body)
+    SELECT value ->> 0, value ->> 1, value ->> 2 FROM json_each($1) WHERE TRUE
+    ON CONFLICT (place) DO UPDATE SET node = excluded.node, body = excluded.body";
+
+/// Places are counted up from 1 and never reach the end of the type.
+fn number(place: u64) -> i64 {
+    i64::try_from(place).unwrap_or(i64::MAX)
 }
 
 /// `own`: the node of which overrides need not name the node; none if others read them.
@@ -316,7 +321,11 @@ pub(crate) async fn single(tx: &mut Tx, row: Row, own: Option<&Name>) -> Result<
         }
         Row::NoNode(name) => {
             let name = lower(&name);
-            tx.execute("DELETE FROM registry_instances WHERE node = $1", params![&name]).await?;
+            let sql = match tx.dialect() {
+                Dialect::Sqlite => "DELETE FROM registry_rows WHERE node = $1",
+                Dialect::Postgres => "DELETE FROM registry_instances WHERE node = $1",
+            };
+            tx.execute(sql, params![&name]).await?;
             tx.execute("DELETE FROM registry_nodes WHERE name = $1", params![&name]).await?;
         }
         Row::Override(about, said) => {

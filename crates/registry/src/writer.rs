@@ -12,7 +12,7 @@ use trellis_storage::Store;
 use crate::error::{Error, Result};
 use crate::orders::{Batch, Order, Request, rows_of};
 use crate::shared::Shared;
-use crate::state::State;
+use crate::state::{FileWrite, State};
 use crate::table::{self, AHEAD};
 
 /// So many orders share a commit at most.
@@ -64,7 +64,8 @@ async fn commit(
     first: Request,
     requests: &mut mpsc::Receiver<Request>,
 ) -> Option<Request> {
-    let (mut batch, mut rows, mut taken, mut left) = (Batch::default(), Vec::new(), Vec::new(), None);
+    let (mut batch, mut taken, mut left) = (Batch::default(), Vec::new(), None);
+    let mut write = FileWrite::default();
     let mut candidate = Some(first);
     shared.make(|state| {
         let now = shared.now();
@@ -73,9 +74,9 @@ async fn commit(
                 left = Some(request);
                 break;
             }
-            match request.order.plan(state, taken.len(), now) {
-                Ok(more) => {
-                    rows.extend(more);
+            match request.order.rows(state, taken.len(), now) {
+                Ok(rows) => {
+                    state.locate(rows, &mut write);
                     taken.push(request);
                 }
                 Err(refused) => answer(request, Err(refused)),
@@ -84,19 +85,19 @@ async fn commit(
                 candidate = requests.try_recv().ok();
             }
         }
+        if !write.rows.is_empty() {
+            state.sweep(&mut write, 0);
+        }
     });
-    let written = if rows.is_empty() {
-        Ok(())
-    } else {
-        table::write(store, rows, shared.options.node.name.clone()).await
-    };
-    match written {
-        Ok(()) => apply(shared, taken),
+    let rows = std::mem::take(&mut write.rows);
+    match table::write(store, rows, shared.options.node.name.clone()).await {
+        Ok(()) => apply(shared, taken, write),
         Err(error) => {
             warn!(error = %chain(&error), orders = taken.len(), "could not be written down");
             shared.make(|state| {
                 let doubtful = taken.iter().filter_map(|request| request.order.doubtful(state)).collect();
                 state.put_dirty(doubtful);
+                state.not_written(write);
             });
             for request in taken {
                 answer(request, Err(Error::Store(error.clone())));
@@ -106,9 +107,10 @@ async fn commit(
     left
 }
 
-fn apply(shared: &Shared, taken: Vec<Request>) {
+fn apply(shared: &Shared, taken: Vec<Request>, write: FileWrite) {
     let mut answers = Vec::with_capacity(taken.len());
     let done: Result<()> = shared.steps(|state, now, tell| {
+        state.removed(&write);
         for request in taken {
             let Request { order, done } = request;
             count(shared, &order);
@@ -124,6 +126,7 @@ fn apply(shared: &Shared, taken: Vec<Request>) {
             }
             answers.push((done, result.map(|changed| tell(state, changed))));
         }
+        state.placed(write);
         Ok(())
     });
     debug_assert!(done.is_ok(), "nothing in it fails");
@@ -148,10 +151,15 @@ pub(crate) fn answer(request: Request, result: Result<()>) {
 
 /// Brings rows in line with statuses that changed by themselves.
 async fn write_changed(shared: &Shared, store: &Store) {
-    while shared.read(State::has_dirty) {
+    while shared.read(State::has_unwritten) {
+        let mut write = FileWrite::default();
         let (dirty, rows) = shared.make(|state| {
             let dirty = state.take_dirty(MAX_BATCH);
-            let rows = rows_of(&dirty, state);
+            let rows = rows_of(&dirty, state).map(|rows| {
+                state.locate(rows, &mut write);
+                state.sweep(&mut write, MAX_BATCH);
+                std::mem::take(&mut write.rows)
+            });
             (dirty, rows)
         });
         let written = match rows {
@@ -161,9 +169,16 @@ async fn write_changed(shared: &Shared, store: &Store) {
         };
         if let Err(error) = written {
             warn!(error = %chain(&error), "changed statuses could not be written down; tried again");
-            shared.make(|state| state.put_dirty(dirty));
+            shared.make(|state| {
+                state.put_dirty(dirty);
+                state.not_written(write);
+            });
             return;
         }
+        shared.make(|state| {
+            state.removed(&write);
+            state.placed(write);
+        });
     }
 }
 

@@ -39,6 +39,7 @@ impl State {
         let Some(record) = self.records.get(slot) else { return };
         let (key, checks, scheduled) = (record.key().clone(), record.checks.clone(), record.scheduled);
         let (service, is_shown) = (record.view.service(), record.shown.is_some());
+        self.places.leave(record.place);
         self.note(ChangeKind::Removed, slot, now);
         for check in checks {
             self.drop_check(check, delta);

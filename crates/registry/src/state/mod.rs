@@ -12,6 +12,7 @@ mod intern;
 mod leases;
 mod nodes;
 mod overrides;
+mod places;
 mod read;
 mod recent;
 mod record;
@@ -39,6 +40,8 @@ pub(crate) use holding::Standing;
 use intern::Intern;
 pub(crate) use leases::{Expiry, Intent};
 pub(crate) use overrides::{About, Override, Overrides};
+pub(crate) use places::FileWrite;
+use places::Places;
 use record::{CheckRecord, Due, NodeEntry, Record, ServiceEntry};
 pub(crate) use saved::{Dirty, SavedInstance, SavedNode};
 use slab::Slab;
@@ -108,6 +111,8 @@ pub(crate) struct State {
     intern: Intern,
     /// What its row in the store does not say yet.
     dirty: BTreeSet<Dirty>,
+    /// Where rows are, if nobody shares the store.
+    places: Places,
     /// Of these, those that this member takes over from another when it writes them.
     wanted: BTreeSet<Dirty>,
     /// Rows of instances that the platform took out of memory, and their revisions.
@@ -151,6 +156,7 @@ impl State {
             log_from_ms: now.unix_ms,
             intern: Intern::default(),
             dirty: BTreeSet::new(),
+            places: Places::default(),
             wanted: BTreeSet::new(),
             buried: BTreeMap::new(),
             me: Arc::default(),
@@ -275,6 +281,10 @@ impl State {
     /// Takes back [`Self::take_dirty`].
     pub(crate) fn put_dirty(&mut self, taken: Vec<Dirty>) {
         self.dirty.extend(taken);
+    }
+
+    pub(crate) fn is_dirty(&self, what: &Dirty) -> bool {
+        self.dirty.contains(what)
     }
 
     pub(crate) fn has_dirty(&self) -> bool {

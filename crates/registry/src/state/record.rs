@@ -47,6 +47,8 @@ pub(crate) struct Record {
     pub(super) shown: Option<u32>,
     /// It has a row in the store.
     pub(super) durable: bool,
+    /// Where that row is in a file; 0 if there is none, or if others share the store.
+    pub(super) place: u64,
     /// The member that looks after it; empty if nobody shares the store.
     pub(super) holder: Arc<str>,
     /// Of its row, as this memory has it; 0 if there is none yet, or if nobody shares the store.

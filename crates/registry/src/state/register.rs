@@ -79,6 +79,7 @@ impl State {
             if record.durable && !durable {
                 // The platform took it over, and makes it anew at each start.
                 self.dirty.insert(Dirty::Instance(key.clone()));
+                self.places.leave(std::mem::take(&mut record.place));
             }
             record.said = registration.status;
             record.durable = durable;
@@ -135,6 +136,7 @@ impl State {
             endpoint_id,
             shown: None,
             durable: false,
+            place: 0,
             holder: self.me.clone(),
             revision: 0,
         };

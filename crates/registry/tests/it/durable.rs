@@ -77,6 +77,34 @@ async fn nodes_checks_and_statuses_come_back_and_what_the_platform_runs_does_not
 }
 
 #[tokio::test]
+async fn what_an_earlier_version_wrote_is_taken_over() {
+    let dir = TempDir::new().unwrap();
+    let first = Running::start(database(&dir), Options::default()).await;
+    for instance in ["a-1", "a-2", "a-3"] {
+        first.handle.admit(leased(instance, "a")).await.unwrap();
+    }
+    first.stop().await;
+    let store = Store::open(database(&dir)).await.unwrap();
+    for sql in [
+        "INSERT INTO registry_instances (namespace, node, id, body)
+           SELECT 'default', node, body ->> '$.registration.id', body FROM registry_rows",
+        "DROP TABLE registry_rows",
+        "DELETE FROM trellis_migrations WHERE owner = 'registry_rows'",
+    ] {
+        store.execute(sql, trellis_storage::params![]).await.unwrap();
+    }
+    store.close().await;
+    let second = Running::start(database(&dir), Options::default()).await;
+    second.handle.withdraw(&id("a-2")).await.unwrap();
+    second.stop().await;
+    let third = Running::start(database(&dir), Options::default()).await;
+    let snapshot = third.handle.snapshot(&ServiceKey::of(name("a")));
+    let seen: Vec<_> = snapshot.entries.iter().map(|entry| entry.key().id.as_str()).collect();
+    assert_eq!(seen, ["a-1", "a-3"]);
+    third.stop().await;
+}
+
+#[tokio::test]
 async fn a_wall_clock_that_jumps_changes_neither_indexes_nor_leases() {
     let dir = TempDir::new().unwrap();
     let clock = WallClock::fixed(1_700_000_000_000);

@@ -1,9 +1,11 @@
-//! The rules one by one (`rules`), and all of them against naive models (`model`, `alias_model`).
+//! The rules one by one (`rules`), and all of them against naive models (`model`, `alias_model`); memory and its file
+//! (`places`).
 
 mod alias_model;
 mod aliases;
 mod checks;
 mod model;
+mod places;
 mod rules;
 mod topics;
 
