@@ -41,17 +41,17 @@ fn read(door: &Door, params: &Params, object: &mut Object) -> Reply<NewSession> 
     if door.registry.node(&node).is_none() {
         return Err(Refusal::failed("Missing node registration"));
     }
-    // An empty list says that it depends on none; without a list it depends on the node's health.
-    let is_empty = |name| object.peek(name).and_then(Value::as_array).is_some_and(Vec::is_empty);
-    let says_none = is_empty("Checks") || is_empty("NodeChecks");
+    // Whoever speaks of checks of the node has said all there is to say of them, also with nothing: see `FixupChecks` in
+    // Consul's agent. Checks of services come to that.
+    let says = object.has("Checks") || object.has("NodeChecks");
     let mut checks = object.texts("Checks")?;
     checks.extend(object.texts("NodeChecks")?);
+    if !says && node == *door.node() {
+        checks.push(NODE_CHECK.into());
+    }
     for check in object.objects("ServiceChecks")? {
         let mut check = check;
         checks.push(check.text("ID")?);
-    }
-    if checks.is_empty() && !says_none && node == *door.node() {
-        checks.push(NODE_CHECK.into());
     }
     let namespace = params.namespace()?;
     for id in &checks {

@@ -42,6 +42,11 @@ impl Object {
         self.members.get(&fold(name)).filter(|value| !value.is_null())
     }
 
+    /// Whether there is such a member, even one that is null.
+    pub(crate) fn has(&self, name: &str) -> bool {
+        self.members.contains_key(&fold(name))
+    }
+
     /// Puts a member in where there is none, or one that says nothing.
     pub(crate) fn put_if_absent(&mut self, name: &str, value: impl Into<Value>) {
         if self.peek(name).is_none_or(|known| known == "") {

@@ -87,13 +87,18 @@ async fn locks_are_held_by_sessions() {
 #[tokio::test]
 async fn sessions_depend_on_the_health_of_the_node_unless_they_say_on_nothing() {
     let door = Door::open().await;
+    let check = json!({"ID": "web", "Name": "web", "TTL": "1h", "Status": "passing"});
+    door.done("/v1/agent/check/register", check).await;
     for (body, wanted) in [
         (json!({}), json!(["serfHealth"])),
-        (json!({"Checks": null, "NodeChecks": null}), json!(["serfHealth"])),
+        (json!({"Checks": null}), json!([])),
         (json!({"Checks": ["serfHealth"], "NodeChecks": []}), json!(["serfHealth"])),
         (json!({"Checks": []}), json!([])),
         (json!({"NodeChecks": []}), json!([])),
         (json!({"Node": "trellis", "checks": [], "node_checks": []}), json!([])),
+        (json!({"ServiceChecks": []}), json!(["serfHealth"])),
+        (json!({"ServiceChecks": [{"ID": "web"}]}), json!(["serfHealth", "web"])),
+        (json!({"NodeChecks": [], "ServiceChecks": [{"ID": "web"}]}), json!(["web"])),
     ] {
         let made = door.done("/v1/session/create", body.clone()).await.json();
         let id = made["ID"].as_str().unwrap();
