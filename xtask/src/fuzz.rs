@@ -1,6 +1,8 @@
 //! `cargo xtask fuzz`
 
-use anyhow::{Context as _, bail};
+use std::fs;
+
+use anyhow::{Context as _, bail, ensure};
 
 use crate::command;
 use crate::workspace::Workspace;
@@ -55,17 +57,64 @@ pub(crate) fn run(workspace: &Workspace, args: &Args) -> anyhow::Result<()> {
 }
 
 /// Inputs that get through the outermost layer of a target. Chance alone does not make a name of the zone or a whole
-/// document within a minute, so that everything behind would never be reached.
+/// document within a minute, so that everything behind would never be reached. Bytes are kept as text, in files `.hex`.
 fn seeds(workspace: &Workspace, target: &str) -> anyhow::Result<Option<String>> {
-    let folder = workspace.root.join("fuzz/seeds").join(target);
+    let fuzz = workspace.root.join("fuzz");
+    let (folder, made) = (fuzz.join("seeds").join(target), format!("target/seeds/{target}"));
     if !folder.is_dir() {
         return Ok(None);
     }
-    let files = std::fs::read_dir(&folder).and_then(Iterator::collect::<Result<Vec<_>, _>>);
+    let files = fs::read_dir(&folder).and_then(Iterator::collect::<Result<Vec<_>, _>>);
     let files = files.with_context(|| format!("{} cannot be read", folder.display()))?;
+    fs::create_dir_all(fuzz.join(&made)).with_context(|| format!("cannot make fuzz/{made}"))?;
     // The fuzzer runs in the folder `fuzz`; a comma would end a path.
-    let mut paths: Vec<_> =
-        files.iter().map(|file| format!("seeds/{target}/{}", file.file_name().display())).collect();
+    let mut paths = Vec::new();
+    for file in files {
+        let name = file.file_name().display().to_string();
+        let Some(plain) = name.strip_suffix(".hex") else {
+            paths.push(format!("seeds/{target}/{name}"));
+            continue;
+        };
+        let text = fs::read_to_string(file.path()).with_context(|| format!("{name} cannot be read"))?;
+        let path = format!("{made}/{plain}");
+        fs::write(fuzz.join(&path), bytes_of(&text).with_context(|| format!("{name} has no bytes in it"))?)
+            .with_context(|| format!("cannot write fuzz/{path}"))?;
+        paths.push(path);
+    }
     paths.sort();
     Ok(Some(format!("-seed_inputs={}", paths.join(","))))
+}
+
+/// Bytes from two hexadecimal digits each, with white space between them.
+fn bytes_of(text: &str) -> anyhow::Result<Vec<u8>> {
+    let byte = |digits: &str| {
+        ensure!(digits.len() == 2, "{digits:?} is not two digits");
+        u8::from_str_radix(digits, 16).with_context(|| format!("{digits:?} is no hexadecimal number"))
+    };
+    text.split_whitespace().map(byte).collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn bytes_are_read_from_their_digits() {
+        assert_eq!(bytes_of("00 0f\nff \n").unwrap(), [0, 15, 255]);
+        for wrong in ["0", "000", "0g"] {
+            assert!(bytes_of(wrong).is_err(), "{wrong}");
+        }
+    }
+
+    #[test]
+    fn every_seed_can_be_read() {
+        let workspace = Workspace::find().unwrap();
+        for target in TARGETS {
+            let Some(found) = seeds(&workspace, target).unwrap() else { continue };
+            for path in found.trim_start_matches("-seed_inputs=").split(',') {
+                let path = workspace.root.join("fuzz").join(path);
+                assert!(path.metadata().is_ok_and(|file| file.len() > 0), "{}", path.display());
+            }
+        }
+    }
 }
