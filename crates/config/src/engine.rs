@@ -125,6 +125,11 @@ impl Engine {
         Ok(engine)
     }
 
+    /// Whether other processes may write to the store: a file belongs to this one.
+    pub(crate) fn is_shared(&self) -> bool {
+        self.store.dialect() == Dialect::Postgres
+    }
+
     pub(crate) fn snapshot(&self) -> Arc<Snapshot> {
         self.current.load_full()
     }

@@ -6,7 +6,7 @@ use std::time::Duration;
 use tokio::time::sleep;
 use tracing::{info, warn};
 use trellis_core::error::chain;
-use trellis_storage::{Dialect, FeedBatch, params};
+use trellis_storage::{FeedBatch, params};
 
 use crate::cells::{self, Cell, Kind};
 use crate::changes::Outcome;
@@ -20,7 +20,7 @@ const PAUSE: Duration = Duration::from_secs(1);
 
 /// Takes in what other nodes write. A file has no other writer, and what is written here is shown by who writes it.
 pub(crate) async fn follow(engine: &Arc<Engine>) {
-    if engine.store.dialect() == Dialect::Sqlite {
+    if !engine.is_shared() {
         return;
     }
     loop {

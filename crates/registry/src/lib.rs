@@ -17,6 +17,7 @@
 mod broadcast;
 mod door;
 mod error;
+mod file;
 mod follow;
 mod handle;
 mod joint;

@@ -226,8 +226,11 @@ impl Order {
     /// else, since a write failed and nobody knows how.
     pub(crate) fn rows(&self, state: &mut State, ahead: usize, now: Now) -> Result<Vec<Row>> {
         let rows = self.plan(state, ahead, now)?;
+        if !rows.is_empty() {
+            return Ok(rows);
+        }
         match self.doubtful(state) {
-            Some(what) if rows.is_empty() && state.is_dirty(&what) => rows_of(&[what], state),
+            Some(what) if state.is_dirty(&what) => rows_of(&[what], state),
             _ => Ok(rows),
         }
     }

@@ -15,7 +15,7 @@ use trellis_storage::{Error, Store, Tx, params};
 use crate::error::Core;
 use crate::model::names::{InstanceKey, Name};
 use crate::state::{About, Dirty, Override, SavedInstance, SavedNode, Standing};
-use crate::table::{self, Row, body, lower, named, parse, unreadable};
+use crate::table::{self, Row, body, lower, named, number, parse, unreadable};
 
 /// Under which changes are announced. Keys are `i/namespace/node/id`, `n/name` and `o/kind/name`.
 pub(crate) const TOPIC: &str = "registry";
@@ -191,7 +191,7 @@ pub(crate) async fn write(
                         }
                         Row::NoInstance(key) => removed.push((key.namespace, lower(&key.node), key.id)),
                         Row::Node(name, body) => {
-                            let at = i64::try_from(revision).unwrap_or(i64::MAX);
+                            let at = number(revision);
                             tx.execute(PUT_NODE, params![lower(&name), body, &*line.holder, at]).await?;
                         }
                         other => table::single(tx, other, None).await?,
@@ -253,7 +253,7 @@ pub(crate) async fn put_own_node(store: &Store, saved: &SavedNode, me: &str) -> 
             let there: Option<i32> = tx.fetch_optional(sql, params![&name]).await?;
             if there.is_none() {
                 let revision = tx.announce(TOPIC, Named::Node(name.clone()).text()).await?;
-                let revision = i64::try_from(revision).unwrap_or(i64::MAX);
+                let revision = number(revision);
                 tx.execute(PUT_NODE, params![name, text, me, revision]).await?;
             }
             Ok::<_, Error>(())

@@ -118,7 +118,7 @@ pub(crate) async fn promise(store: &Store, index: u64) -> Result<(), trellis_sto
     let sql = "INSERT INTO registry_marks (name, value) VALUES ('index', $1)
                ON CONFLICT (name) DO UPDATE SET value = excluded.value
                WHERE registry_marks.value < excluded.value";
-    store.execute(sql, params![i64::try_from(index).unwrap_or(i64::MAX)]).await.map(drop)
+    store.execute(sql, params![number(index)]).await.map(drop)
 }
 
 /// What operators said in earlier runs.
@@ -305,9 +305,9 @@ const PUT: &str = "INSERT INTO registry_rows (place, node, body)
     SELECT value ->> 0, value ->> 1, value ->> 2 FROM json_each($1) WHERE TRUE
     ON CONFLICT (place) DO UPDATE SET node = excluded.node, body = excluded.body";
 
-/// Places are counted up from 1 and never reach the end of the type.
-fn number(place: u64) -> i64 {
-    i64::try_from(place).unwrap_or(i64::MAX)
+/// Places, indexes and revisions are counted up and never reach the end of the type.
+pub(crate) fn number(count: u64) -> i64 {
+    i64::try_from(count).unwrap_or(i64::MAX)
 }
 
 /// `own`: the node of which overrides need not name the node; none if others read them.

@@ -10,9 +10,10 @@ use trellis_runtime::Shutdown;
 use trellis_storage::Store;
 
 use crate::error::{Error, Result};
+use crate::file::FileWrite;
 use crate::orders::{Batch, Order, Request, rows_of};
 use crate::shared::Shared;
-use crate::state::{FileWrite, State};
+use crate::state::State;
 use crate::table::{self, AHEAD};
 
 /// So many orders share a commit at most.
@@ -76,7 +77,7 @@ async fn commit(
             }
             match request.order.rows(state, taken.len(), now) {
                 Ok(rows) => {
-                    state.locate(rows, &mut write);
+                    write.add(rows, state);
                     taken.push(request);
                 }
                 Err(refused) => answer(request, Err(refused)),
@@ -86,7 +87,7 @@ async fn commit(
             }
         }
         if !write.rows.is_empty() {
-            state.sweep(&mut write, 0);
+            write.sweep(state);
         }
     });
     let rows = std::mem::take(&mut write.rows);
@@ -97,7 +98,7 @@ async fn commit(
             shared.make(|state| {
                 let doubtful = taken.iter().filter_map(|request| request.order.doubtful(state)).collect();
                 state.put_dirty(doubtful);
-                state.not_written(write);
+                write.not_written(state);
             });
             for request in taken {
                 answer(request, Err(Error::Store(error.clone())));
@@ -110,7 +111,7 @@ async fn commit(
 fn apply(shared: &Shared, taken: Vec<Request>, write: FileWrite) {
     let mut answers = Vec::with_capacity(taken.len());
     let done: Result<()> = shared.steps(|state, now, tell| {
-        state.removed(&write);
+        write.removed(state);
         for request in taken {
             let Request { order, done } = request;
             count(shared, &order);
@@ -126,7 +127,7 @@ fn apply(shared: &Shared, taken: Vec<Request>, write: FileWrite) {
             }
             answers.push((done, result.map(|changed| tell(state, changed))));
         }
-        state.placed(write);
+        write.placed(state);
         Ok(())
     });
     debug_assert!(done.is_ok(), "nothing in it fails");
@@ -156,8 +157,8 @@ async fn write_changed(shared: &Shared, store: &Store) {
         let (dirty, rows) = shared.make(|state| {
             let dirty = state.take_dirty(MAX_BATCH);
             let rows = rows_of(&dirty, state).map(|rows| {
-                state.locate(rows, &mut write);
-                state.sweep(&mut write, MAX_BATCH);
+                write.add(rows, state);
+                write.sweep(state);
                 std::mem::take(&mut write.rows)
             });
             (dirty, rows)
@@ -171,13 +172,13 @@ async fn write_changed(shared: &Shared, store: &Store) {
             warn!(error = %chain(&error), "changed statuses could not be written down; tried again");
             shared.make(|state| {
                 state.put_dirty(dirty);
-                state.not_written(write);
+                write.not_written(state);
             });
             return;
         }
         shared.make(|state| {
-            state.removed(&write);
-            state.placed(write);
+            write.removed(state);
+            write.placed(state);
         });
     }
 }

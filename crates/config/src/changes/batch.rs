@@ -3,7 +3,7 @@
 use std::sync::atomic::Ordering;
 use std::sync::{Arc, Mutex, PoisonError};
 
-use trellis_storage::{Dialect, Tx};
+use trellis_storage::Tx;
 
 use super::Fence;
 use super::waiting::Waiting;
@@ -91,7 +91,7 @@ async fn run(engine: &Arc<Engine>) {
             Ok(())
         }
         Err(Halt::Failed(error)) => {
-            if engine.store.dialect() == Dialect::Sqlite {
+            if !engine.is_shared() {
                 // It may have been written all the same, and nobody else would look. What fails again is seen next time.
                 let _failed = engine.refresh(None).await;
             }

@@ -40,7 +40,6 @@ pub(crate) use holding::Standing;
 use intern::Intern;
 pub(crate) use leases::{Expiry, Intent};
 pub(crate) use overrides::{About, Override, Overrides};
-pub(crate) use places::FileWrite;
 use places::Places;
 use record::{CheckRecord, Due, NodeEntry, Record, ServiceEntry};
 pub(crate) use saved::{Dirty, SavedInstance, SavedNode};

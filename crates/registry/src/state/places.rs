@@ -5,9 +5,8 @@
 
 use std::collections::BTreeSet;
 
-use super::{Dirty, State};
+use super::State;
 use crate::model::names::InstanceKey;
-use crate::table::{FileRows, Row, lower};
 
 /// Which places there are.
 #[derive(Debug, Default)]
@@ -27,83 +26,16 @@ impl Places {
     }
 }
 
-/// One write to the file, and what memory has to know of it when it is done, or is not.
-#[derive(Debug, Default)]
-pub(crate) struct FileWrite {
-    pub(crate) rows: FileRows,
-    /// Places that are given out with it.
-    new: Vec<(InstanceKey, u64)>,
-    /// Instances whose row goes.
-    removed: Vec<InstanceKey>,
-    /// Places of no use that are emptied on the way.
-    swept: Vec<u64>,
-}
-
-/// So many places of no use are emptied with a write that is made anyway.
-const SWEEP: usize = 512;
-
 impl State {
-    /// Adds rows to a write.
-    pub(crate) fn locate(&mut self, rows: Vec<Row>, write: &mut FileWrite) {
-        for row in rows {
-            match row {
-                Row::Instance(key, body) => {
-                    let known = self.place_of(&key);
-                    if known == 0 {
-                        self.places.last += 1;
-                        write.new.push((key.clone(), self.places.last));
-                    }
-                    let place = if known == 0 { self.places.last } else { known };
-                    write.rows.put.push((place, lower(&key.node), body));
-                }
-                Row::NoInstance(key) => {
-                    let place = self.place_of(&key);
-                    if place > 0 {
-                        write.rows.empty.push(place);
-                        write.removed.push(key);
-                    }
-                }
-                other => write.rows.others.push(other),
-            }
-        }
+    /// A place that was never given out.
+    pub(crate) fn new_place(&mut self) -> u64 {
+        self.places.last += 1;
+        self.places.last
     }
 
-    /// Adds places of no use to a write, `most` if it has nothing else to do.
-    pub(crate) fn sweep(&mut self, write: &mut FileWrite, most: usize) {
-        let most = if write.rows.is_empty() { most } else { SWEEP };
-        while write.swept.len() < most
-            && let Some(place) = self.places.free.pop_first()
-        {
-            write.swept.push(place);
-        }
-        write.rows.empty.extend(&write.swept);
-    }
-
-    /// Whether rows have to be emptied or written anew.
-    pub(crate) fn has_unwritten(&self) -> bool {
-        self.has_dirty() || !self.places.free.is_empty()
-    }
-
-    /// A write is done: what it removed has no row any more. To be told before what it was for is done in memory.
-    pub(crate) fn removed(&mut self, write: &FileWrite) {
-        for key in &write.removed {
-            self.set_place(key, 0);
-        }
-    }
-
-    /// A write is done, and what it was for, too.
-    pub(crate) fn placed(&mut self, write: FileWrite) {
-        for (key, place) in write.new {
-            self.put_at(&key, place);
-        }
-    }
-
-    /// Nobody knows whether a write was done.
-    pub(crate) fn not_written(&mut self, write: FileWrite) {
-        // Those that a row belongs to have it still, and are written anew there.
-        self.places.free.extend(write.swept);
-        self.places.free.extend(write.new.into_iter().map(|(_, place)| place));
-        self.dirty.extend(write.removed.into_iter().map(Dirty::Instance));
+    /// Where an instance's row is; 0: it has none.
+    pub(crate) fn place_of(&self, key: &InstanceKey) -> u64 {
+        self.record(key).map_or(0, |record| record.place)
     }
 
     /// An instance has its row at this place, and no other one; if it is not there any more, the place is of no use.
@@ -116,9 +48,24 @@ impl State {
         }
     }
 
-    /// 0: it has none.
-    fn place_of(&self, key: &InstanceKey) -> u64 {
-        self.record(key).map_or(0, |record| record.place)
+    /// An instance's row is gone.
+    pub(crate) fn row_is_gone(&mut self, key: &InstanceKey) {
+        self.set_place(key, 0);
+    }
+
+    /// Places whose rows are of no use; at most `most`.
+    pub(crate) fn take_free(&mut self, most: usize) -> Vec<u64> {
+        std::iter::from_fn(|| self.places.free.pop_first()).take(most).collect()
+    }
+
+    /// Takes back [`Self::take_free`], or adds to it.
+    pub(crate) fn put_free(&mut self, places: impl IntoIterator<Item = u64>) {
+        self.places.free.extend(places);
+    }
+
+    /// Whether rows have to be emptied or written anew.
+    pub(crate) fn has_unwritten(&self) -> bool {
+        self.has_dirty() || !self.places.free.is_empty()
     }
 
     /// Sets it, and says which it was.

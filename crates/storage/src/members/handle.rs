@@ -43,7 +43,7 @@ pub(super) enum Lease {
 }
 
 impl Lease {
-    pub(super) fn holds(self, now: Instant) -> bool {
+    fn holds(self, now: Instant) -> bool {
         match self {
             Self::Forever => true,
             Self::Until(end) => now < end,
@@ -79,6 +79,11 @@ impl Teller {
         if other {
             self.members.send_replace(members);
         }
+    }
+
+    /// Whether this process counts itself a member.
+    pub(super) fn holds(&self) -> bool {
+        self.view.borrow().lease.holds(Instant::now())
     }
 
     pub(super) fn lease(&self, lease: Lease) {

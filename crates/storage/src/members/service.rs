@@ -18,8 +18,6 @@ pub struct Members {
     ttl: Duration,
     teller: Teller,
     feed: Feed,
-    /// How long what the database acknowledged last is good for.
-    held: Lease,
     /// Nobody is taken off the list before, if this node was away itself.
     patience: Option<Instant>,
 }
@@ -39,7 +37,7 @@ impl Members {
         let (lease, list) = join(store, &node, ttl).await?;
         let (teller, handle) = Teller::new(node.node_id.clone(), list, lease);
         let feed = store.feed(from).await?;
-        let members = Self { store: store.clone(), node, ttl, teller, feed, held: lease, patience: None };
+        let members = Self { store: store.clone(), node, ttl, teller, feed, patience: None };
         Ok((members, handle))
     }
 
@@ -101,20 +99,18 @@ impl Members {
             self.teller.lease(Lease::Over);
             tracing::warn!(node = &*self.node.node_id, "this node was declared dead; it joins again");
             let (lease, list) = join(&self.store, &self.node, self.ttl).await?;
-            self.held = lease;
             self.teller.list(list);
             self.teller.lease(lease);
             return Ok(());
         }
-        if !self.held.holds(Instant::now()) {
+        if !self.teller.holds() {
             // The database may have been away for all, and the others may come back as well.
             self.patience = Some(Instant::now() + self.ttl);
         }
-        self.held = lease(&self.store, asked, self.ttl);
         // The list first: an old one must not be taken for this process's word on what is its own.
         let overdue = list.overdue;
         self.teller.list(list);
-        self.teller.lease(self.held);
+        self.teller.lease(lease(&self.store, asked, self.ttl));
         if overdue && self.patience.is_none_or(|until| until <= Instant::now()) {
             let bury = self.store.write_ordered(|tx| Box::pin(async move { table::bury(tx).await }));
             let list = bury.await?;

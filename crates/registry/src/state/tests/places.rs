@@ -4,9 +4,9 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use proptest::prelude::*;
 
-use super::super::FileWrite;
 use super::super::record::Record;
 use super::*;
+use crate::file::FileWrite;
 use crate::orders::{Order, rows_of};
 use crate::state::SavedInstance;
 use crate::table::FileRows;
@@ -99,20 +99,20 @@ impl Run {
     fn order(&mut self, order: Order, fate: Fate) -> Option<bool> {
         let mut write = FileWrite::default();
         let rows = order.rows(&mut self.state, 0, self.clock.0).ok()?;
-        self.state.locate(rows, &mut write);
+        write.add(rows, &mut self.state);
         if !write.rows.is_empty() {
-            self.state.sweep(&mut write, 0);
+            write.sweep(&mut self.state);
         }
         let rows = std::mem::take(&mut write.rows);
         if !self.write(rows, fate) {
             let doubtful = order.doubtful(&self.state);
             self.state.put_dirty(doubtful.into_iter().collect());
-            self.state.not_written(write);
+            write.not_written(&mut self.state);
             return Some(false);
         }
-        self.state.removed(&write);
+        write.removed(&mut self.state);
         order.apply(&mut self.state, self.clock.0).unwrap();
-        self.state.placed(write);
+        write.placed(&mut self.state);
         Some(true)
     }
 
@@ -120,15 +120,15 @@ impl Run {
         let mut write = FileWrite::default();
         let dirty = self.state.take_dirty(usize::MAX);
         let rows = rows_of(&dirty, &self.state).unwrap();
-        self.state.locate(rows, &mut write);
-        self.state.sweep(&mut write, usize::MAX);
+        write.add(rows, &mut self.state);
+        write.sweep(&mut self.state);
         let rows = std::mem::take(&mut write.rows);
         if self.write(rows, fate) {
-            self.state.removed(&write);
-            self.state.placed(write);
+            write.removed(&mut self.state);
+            write.placed(&mut self.state);
         } else {
             self.state.put_dirty(dirty);
-            self.state.not_written(write);
+            write.not_written(&mut self.state);
         }
     }
 
